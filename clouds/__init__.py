@@ -1,0 +1,1 @@
+"""Where stages run: one small adapter per cloud behind ``base.Cloud``, found by entry point."""

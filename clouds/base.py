@@ -1,0 +1,180 @@
+"""The interface of a cloud: small, and without retry, logging or money inside.
+
+An adapter creates, lists and terminates nodes. Optional abilities are separate protocols, so that
+support tables are computed by ``isinstance`` and never kept by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol, runtime_checkable
+
+from stix.plan.offers import Demand, Offer
+from stix.remote.base import Runner
+
+
+class NodeState(StrEnum):
+    """State of a node, whatever the provider calls it."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPED = "stopped"
+    PREEMPTED = "preempted"
+    FAILED = "failed"
+    TERMINATED = "terminated"
+
+    @property
+    def alive(self) -> bool:
+        return self in {NodeState.STARTING, NodeState.RUNNING}
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who we are at the provider, shown by ``stix check``."""
+
+    account: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class NodeRef:
+    """Enough to find one node again after a crash."""
+
+    cloud: str
+    id: str
+    region: str = "-"
+    zone: str | None = None
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node as the provider reports it now.
+
+    Attributes:
+        ref: How to name it to the same adapter.
+        state: Its state.
+        address: Address at which the other nodes of the cluster reach it.
+        rank: Position in its cluster, from 0.
+        directory: Absolute path, on the node, of the directory that is ours.
+        tags: Tags it was created with; ``stix-run``, ``stix-stage``, ``stix-attempt`` and
+            ``stix-token`` among them.
+        accelerators: Name to indices assigned to this node on a shared host.
+        socket: Path of the agent's Unix socket on the node; empty where the agent is not up yet.
+    """
+
+    ref: NodeRef
+    state: NodeState
+    address: str
+    rank: int = 0
+    directory: str = ""
+    socket: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    accelerators: Mapping[str, Sequence[int]] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "ref": dict(self.ref.__dict__),
+            "state": str(self.state),
+            "address": self.address,
+            "rank": self.rank,
+            "directory": self.directory,
+            "socket": self.socket,
+            "tags": dict(self.tags),
+            "accelerators": {k: list(v) for k, v in self.accelerators.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Node:
+        fields = {**data, "ref": NodeRef(**data["ref"]), "state": NodeState(data["state"])}
+        return cls(**fields)
+
+
+@dataclass(frozen=True)
+class CreateRequest:
+    """A wish for ``count`` nodes of one offer, all or nothing.
+
+    ``token`` names the wish: a second call with the same token returns the nodes of the first.
+    """
+
+    token: str
+    offer: Offer
+    demand: Demand
+    count: int
+    name: str
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Selector:
+    """Nodes whose tags contain all of ``tags``; an empty selector means all that are ours."""
+
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Cloud(Protocol):
+    """What every adapter does. All calls may raise ``stix.clouds.errors.CloudError``."""
+
+    name: str
+
+    async def check(self) -> Identity:
+        """Prove that credentials and the way to the provider work."""
+
+    async def offers(self) -> Sequence[Offer]:
+        """What can be rented here now, as far as known."""
+
+    async def create(self, request: CreateRequest) -> list[Node]:
+        """Create the nodes, ranked from 0. Idempotent by token; all or nothing.
+
+        Raises:
+            CapacityError: there is no room; nothing is left behind.
+            CloudError: anything else; ``created`` names what is left behind.
+        """
+
+    async def list(self, selector: Selector) -> list[Node]:
+        """Nodes of every state that are ours and match, through all pages."""
+
+    async def terminate(self, nodes: Sequence[NodeRef]) -> None:
+        """Remove the nodes with every process and directory on them. Silent on missing ones."""
+
+    async def runner(self, node: Node) -> Runner:
+        """The way to run commands on a node. Cheap to call again."""
+
+    async def close(self) -> None:
+        """Release connections."""
+
+
+@runtime_checkable
+class CanStop(Protocol):
+    """Nodes can be stopped and started again with their disk."""
+
+    async def stop(self, nodes: Sequence[NodeRef]) -> None: ...
+    async def start(self, nodes: Sequence[NodeRef]) -> None: ...
+
+
+@runtime_checkable
+class CanChaos(Protocol):
+    """Nodes can be hurt on purpose (``stix chaos``)."""
+
+    async def preempt(self, node: NodeRef) -> None:
+        """Take the node away as a provider takes a spot node: state ``PREEMPTED``."""
+
+    async def kill(self, node: NodeRef) -> None:
+        """Let the node die without a word: state ``FAILED``."""
+
+
+@runtime_checkable
+class CanDescribe(Protocol):
+    """One node can be asked for, which tells a node that is gone from a host that is silent.
+
+    For clouds whose listing leaves out what does not answer.
+    """
+
+    async def describe(self, node: NodeRef) -> NodeState | None:
+        """Its state; None where it certainly is no more.
+
+        Raises:
+            CloudError: nobody can say now.
+        """

@@ -1,0 +1,5 @@
+"""Hosts of our own as a cloud."""
+
+from stix.clouds.ssh.cloud import SshCloud
+
+__all__ = ["SshCloud"]

@@ -1,0 +1,1 @@
+"""The Prefect flows: a pipeline, and each of its stages."""

@@ -1,0 +1,3 @@
+"""The name of the work pool that engines serve, and the type of its workers."""
+
+POOL = "stix"

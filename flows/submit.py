@@ -1,0 +1,63 @@
+"""Make a run of a pipeline file that lies on the server's own machine (deployments)."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from stix.ledger import Ledger
+from stix.ledger.submission import new_run
+from stix.spec.ids import new_run_id
+from stix.spec.loader import load_file
+from stix.spec.models import PipelineSpec
+from stix.spec.overrides import Overrides, split_secrets
+from stix.spec.pack import pack
+from stix.spec.problems import SpecErrors
+from stix.spec.support import pipeline_refusals
+from stix.storage.artifacts import ArtifactStore
+from stix.tasks.cache import sources
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A pipeline file to run for an existing Prefect flow run."""
+
+    path: Path
+    envs: Mapping[str, str] = field(default_factory=dict)
+    flow_run_id: str | None = None
+
+
+async def submit_file(ledger: Ledger, store: ArtifactStore, wish: Submission) -> str:
+    """Record the run; its id. The same flow run again gives the same run.
+
+    Raises:
+        SpecErrors: the file is wrong, or needs a secret, which a deployment cannot give.
+    """
+    loaded = await asyncio.to_thread(load_file, wish.path, Overrides(envs=dict(wish.envs)))
+    problems = pipeline_refusals(loaded.pipeline)
+    if problems:
+        raise SpecErrors([loaded.locate(problem) for problem in problems])
+    pipeline, _ = split_secrets(loaded.pipeline)
+    uploads = await asyncio.to_thread(_upload, store, pipeline, wish.path.parent)
+    run_id = wish.flow_run_id.replace("-", "")[:12] if wish.flow_run_id else ""
+    new = new_run(pipeline, f"{pipeline.name}-{run_id}" if run_id else new_run_id(pipeline.name))
+    source = {"file": str(wish.path), "text": loaded.text}
+    return await ledger.create_run(
+        replace(new, uploads=uploads, source=source, flow_run_id=wish.flow_run_id)
+    )
+
+
+def _upload(store: ArtifactStore, pipeline: PipelineSpec, folder: Path) -> dict[str, str]:
+    """Store what the stages copy from this machine: source as written to digest."""
+    found: dict[str, str] = {}
+    for stage in pipeline.stages.values():
+        for source in sources(stage):
+            if source not in found:
+                with tempfile.TemporaryFile() as spool:
+                    pack((folder / Path(source).expanduser()).resolve(), spool)
+                    spool.seek(0)
+                    found[source] = store.put_tar(spool).digest
+    return found

@@ -1,0 +1,1 @@
+"""HTTP client, Python SDK and the decorator; knows the spec, and nothing that runs."""

@@ -1,0 +1,232 @@
+"""From a file or a Python object to a run: check, upload what is local, split secrets, post."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import IO, TypedDict
+
+from stix.client.api import Client, Json
+from stix.client.http import CHUNK, ApiError
+from stix.errors import StixError, UsageError
+from stix.spec.check import check
+from stix.spec.loader import Loaded, load_file
+from stix.spec.models import PipelineSpec, StageSpec
+from stix.spec.overrides import Overrides, missing_values, override, split_secrets
+from stix.spec.pack import pack
+from stix.spec.problems import Problem, SpecErrors
+from stix.spec.storage import is_url
+from stix.spec.substitution import substitute
+from stix.spec.support import pipeline_refusals
+from stix.spec.wire import to_wire
+
+Source = PipelineSpec | StageSpec | str | Path
+
+
+class RunOptions(TypedDict, total=False):
+    """The keyword arguments of ``stix.run``; ``Options`` says what they mean."""
+
+    name: str | None
+    envs: Mapping[str, str] | None
+    secrets: Mapping[str, str] | None
+    no_cache: bool
+    force: Sequence[str]
+    base: str | Path | None
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is said beside the pipeline.
+
+    Attributes:
+        name: Name of the run instead of the pipeline's.
+        envs: Variables for every stage.
+        secrets: Secrets for every stage.
+        no_cache: Run every stage, even if its outputs are known.
+        force: Stages to run even if their outputs are known.
+        base: Where relative paths of a Python object begin; default the current directory. Paths
+            in a file are relative to the file.
+    """
+
+    name: str | None = None
+    envs: Mapping[str, str] | None = None
+    secrets: Mapping[str, str] | None = field(default=None, repr=False)
+    no_cache: bool = False
+    force: Sequence[str] = ()
+    base: str | Path | None = None
+
+    def overrides(self) -> Overrides:
+        return Overrides(envs=self.envs or {}, secrets=self.secrets or {}, name=self.name)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A pipeline that was accepted, with the folder its paths are relative to.
+
+    Attributes:
+        pipeline: May hold values of secrets.
+        base: Folder in which relative local paths begin.
+        file: Name of its file; empty for a Python object.
+        text: Text of its file.
+        warnings: What is odd but not wrong.
+    """
+
+    pipeline: PipelineSpec = field(repr=False)
+    base: Path
+    file: str = ""
+    text: str = ""
+    warnings: Sequence[Problem] = ()
+    loaded: Loaded | None = field(default=None, repr=False)
+
+
+def prepare(source: Source, options: Options | None = None) -> Prepared:
+    """Read and check a pipeline, without a server.
+
+    Raises:
+        SpecErrors: it is refused; holds every problem.
+    """
+    options = options or Options()
+    given = options.overrides()
+    if isinstance(source, str | Path):
+        return _of_file(load(source, given))
+    base = Path(options.base or ".").resolve()
+    pipeline = source if isinstance(source, PipelineSpec) else _alone(source)
+    accepted, warnings = _accept(pipeline, given, base)
+    return Prepared(accepted, base, warnings=warnings)
+
+
+def load(path: str | Path, given: Overrides) -> Loaded:
+    """Read a file and refuse what this release does not act upon.
+
+    Raises:
+        SpecErrors: it is refused; holds every problem, with its place in the file.
+    """
+    place = Path(path)
+    if place.suffix == ".py" and place.is_file():
+        return _load_python(place, given)
+    loaded = load_file(path, given)
+    refused = [loaded.locate(problem) for problem in pipeline_refusals(loaded.pipeline)]
+    if refused:
+        raise SpecErrors(refused)
+    return loaded
+
+
+def _load_python(path: Path, given: Overrides) -> Loaded:
+    from stix.client.python_file import read_python
+
+    try:
+        pipeline, warnings = _accept(read_python(path), given, path.resolve().parent)
+    except SpecErrors as refusal:
+        raise SpecErrors([replace(p, file=p.file or str(path)) for p in refusal.problems]) from None
+    return Loaded(pipeline, str(path), path.read_text(encoding="utf-8"), warnings)
+
+
+def _accept(
+    pipeline: PipelineSpec, given: Overrides, base: Path
+) -> tuple[PipelineSpec, list[Problem]]:
+    """What the loader does for a file, for an object: the pipeline to run, and warnings."""
+    accepted = override(pipeline, given)
+    accepted.stages = {name: substitute(stage) for name, stage in accepted.stages.items()}
+    problems = [
+        *missing_values(accepted, secrets=given.complete),
+        *check(accepted, base),
+        *pipeline_refusals(accepted),
+    ]
+    errors = [problem for problem in problems if problem.severity == "error"]
+    if errors:
+        raise SpecErrors(errors)
+    return accepted, problems
+
+
+def _of_file(loaded: Loaded) -> Prepared:
+    base = Path(loaded.file).resolve().parent
+    return Prepared(loaded.pipeline, base, loaded.file, loaded.text, loaded.warnings, loaded)
+
+
+def _alone(stage: StageSpec) -> PipelineSpec:
+    name = stage.name or "task"
+    return PipelineSpec(name=name, stages={name: stage})
+
+
+def secret_values(prepared: Prepared, options: Options) -> list[str]:
+    """Values of all secrets of a pipeline."""
+    return list(split_secrets(prepared.pipeline, options.secrets)[1].values())
+
+
+def submit(client: Client, prepared: Prepared, options: Options | None = None) -> Json:
+    """Upload what is local and create the run; ``{"id", "name"}``.
+
+    Raises:
+        PackError: a workdir holds something that cannot be sent.
+        UsageError: ``force`` names a stage that is not there.
+    """
+    options = options or Options()
+    pipeline, secrets = split_secrets(prepared.pipeline, options.secrets)
+    for name in options.force:
+        if name not in pipeline.stages:
+            raise UsageError(
+                f"there is no stage {name!r} to force", fix=f"stages: {', '.join(pipeline.stages)}"
+            )
+    uploads = {path: upload(client, _place(path, prepared.base)) for path in sources(pipeline)}
+    body = {
+        "spec": to_wire(pipeline),
+        "source": {"file": prepared.file, "text": prepared.text},
+        "uploads": uploads,
+        "secrets": secrets,
+        "options": {"no_cache": options.no_cache, "force": list(options.force)},
+    }
+    with placed(prepared.loaded):
+        return client.create_run(body)
+
+
+@contextmanager
+def placed(loaded: Loaded | None) -> Iterator[None]:
+    """Give the problems that the server finds in a pipeline their places in its file."""
+    try:
+        yield
+    except ApiError as error:
+        if not error.refused:
+            raise
+        problems = [Problem(**{**p, "parts": tuple(p.get("parts", ()))}) for p in error.refused]
+        raise SpecErrors([loaded.locate(p) if loaded else p for p in problems]) from None
+
+
+def sources(pipeline: PipelineSpec) -> list[str]:
+    """Local paths that the pipeline reads, as it writes them, each once."""
+    found: dict[str, None] = {}
+    for stage in pipeline.resolved().stages.values():
+        if isinstance(stage.workdir, str):
+            found[stage.workdir] = None
+        for mount in stage.file_mounts.values():
+            given = mount.source
+            for path in [given] if isinstance(given, str) else given or []:
+                if not is_url(path):
+                    found[path] = None
+    return list(found)
+
+
+def _place(path: str, base: Path) -> Path:
+    return base / Path(path).expanduser()
+
+
+def upload(client: Client, place: Path) -> str:
+    """Send a folder or file; gives its digest."""
+    try:
+        # Closing the spool flushes it, and may fail once more.
+        with tempfile.TemporaryFile(prefix="stix-upload-") as spool:
+            pack(place, spool)
+            spool.seek(0)
+            return str(client.put_tree(_chunks(spool))["digest"])
+    except OSError as error:  # what cannot be read is a PackError: this is the spool's
+        raise StixError(
+            f"{place} could not be packed into {tempfile.gettempdir()}: {error.strerror}",
+            fix="Make room there, or set TMPDIR; name what need not be sent in .skyignore.",
+        ) from None
+
+
+def _chunks(file: IO[bytes]) -> Iterator[bytes]:
+    while data := file.read(CHUNK):
+        yield data

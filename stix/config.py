@@ -1,0 +1,246 @@
+"""``STIX_HOME``: where everything lies, and the user's settings in ``config.yaml``."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import secrets
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from stix.errors import UsageError
+from stix.files import write_private
+
+_NUMBER = (int, float)
+_SCHEMA: Mapping[str, Mapping[str, tuple[type, ...]]] = {
+    "local": {
+        "enabled": (bool,),
+        "cpus": _NUMBER,
+        "memory": _NUMBER,
+        "accelerators": (dict,),
+        "price": _NUMBER,
+        "spot": (bool,),
+    },
+    "ssh": {"enabled": (bool,), "pools": (str,)},
+    "artifacts": {"url": (str,), "endpoint_url": (str, type(None))},
+    "server": {
+        "idle_minutes": _NUMBER,
+        "engines": (int,),
+        "port": (int,),
+        "database_url": (str, type(None)),
+    },
+}
+_WORDS = {int: "a number", float: "a number", dict: "a map", bool: "true or false"}
+
+
+class ConfigError(UsageError):
+    """``config.yaml`` holds something that is not allowed; the message names file and line."""
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """The block ``server`` of ``config.yaml``.
+
+    Attributes:
+        idle_minutes: A server that started itself stops after this long without work.
+        engines: Engine processes.
+        port: Port of the API on loopback; None takes a free one and keeps it.
+        database_url: An own PostgreSQL (``postgresql://user:password@host``), on which the
+            databases ``prefect`` and ``stix`` are used; None means the embedded one.
+    """
+
+    idle_minutes: float = 30.0
+    engines: int = 1
+    port: int | None = None
+    database_url: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Config:
+    """One ``STIX_HOME`` and its settings.
+
+    Attributes:
+        home: Absolute path of the state folder.
+        settings: ``config.yaml`` as plain maps, one per block.
+    """
+
+    home: Path
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def load(cls, home: Path | str | None = None) -> Config:
+        """Read ``home`` (default: ``STIX_HOME``, else the platform's data folder).
+
+        Raises:
+            ConfigError: ``config.yaml`` is malformed.
+        """
+        place = home or os.environ.get("STIX_HOME")
+        if not place:
+            from platformdirs import user_data_path
+
+            place = user_data_path("stix")
+        path = Path(place).expanduser().absolute()
+        return cls(path, _read(path / "config.yaml"))
+
+    def create(self) -> None:
+        """Make the state folder, its private folders, the token and the id, where missing."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.home.chmod(0o700)
+        for folder in (self.server_logs, self.run_logs, self.vault, self.prefect_home):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_private(self.token_file, secrets.token_urlsafe(32), replace=False)
+        write_private(self.home / "id", secrets.token_hex(6), replace=False)
+
+    @property
+    def token_file(self) -> Path:
+        return self.home / "token"
+
+    @property
+    def server_file(self) -> Path:
+        return self.home / "server.json"
+
+    @property
+    def postgres(self) -> Path:
+        return self.home / "postgres"
+
+    @property
+    def vault(self) -> Path:
+        return self.home / "vault"
+
+    @property
+    def prefect_home(self) -> Path:
+        return self.home / "prefect"
+
+    @property
+    def server_logs(self) -> Path:
+        return self.home / "logs" / "server"
+
+    @property
+    def run_logs(self) -> Path:
+        return self.home / "logs" / "runs"
+
+    def attempt_logs(self, run: str, stage: str, attempt: int) -> Path:
+        """Folder of the full output of one attempt: ``<setup|run>-<rank>.log``."""
+        return self.run_logs / run / quote(stage, safe="") / str(attempt)
+
+    @property
+    def artifacts_url(self) -> str:
+        """Where artifacts are kept: ``file:///...`` or ``s3://bucket/prefix``."""
+        url = self.settings.get("artifacts", {}).get("url")
+        return str(url) if url else (self.home / "artifacts").as_uri()
+
+    @property
+    def artifacts_endpoint(self) -> str | None:
+        """The S3 endpoint of the artifact store; None for the provider's own."""
+        value = self.settings.get("artifacts", {}).get("endpoint_url")
+        return str(value) if value else None
+
+    @property
+    def server(self) -> ServerSettings:
+        return ServerSettings(**self.settings.get("server", {}))
+
+    def cloud(self, name: str) -> Mapping[str, Any]:
+        """What the block of a cloud says to its adapter; empty where there is none."""
+        block = self.settings.get(name, {})
+        return {key: value for key, value in block.items() if key != "enabled"}
+
+    def cloud_enabled(self, name: str) -> bool:
+        """Whether new nodes may be made there; those that exist are looked after anyway."""
+        return bool(self.settings.get(name, {}).get("enabled", True))
+
+    def token(self) -> str:
+        """The bearer token of the STIX API.
+
+        Raises:
+            UsageError: this home never had a server.
+        """
+        try:
+            return self.token_file.read_text().strip()
+        except FileNotFoundError:
+            raise UsageError(
+                f"there is no token in {self.home}: no server was ever started there",
+                fix="run `stix server start`, or set STIX_HOME to the folder of your server",
+            ) from None
+
+    def home_id(self) -> str:
+        """Names this home on machines that it shares with others; written by ``create``."""
+        return (self.home / "id").read_text().strip()
+
+    def socket_dir(self) -> Path:
+        """A folder of mode 0700 that is ours, with a short path, for Unix sockets."""
+        digest = hashlib.sha256(str(self.home).encode()).hexdigest()[:8]
+        folder = Path(tempfile.gettempdir()) / f"stix-{os.geteuid()}-{digest}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        status = folder.lstat()
+        # The temporary folder is everybody's: another user may have been there first.
+        if folder.is_symlink() or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+            raise UsageError(
+                f"{folder} is not a private folder of this user",
+                fix=f"remove {folder}, or set TMPDIR to a folder of your own",
+            )
+        return folder
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    if not path.is_file():
+        return {}
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError
+
+    try:
+        data = YAML(typ="rt", pure=True).load(path)
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigError(f"{path}:{line}: {error.problem or 'not YAML'}") from None
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}:1: expected a map of settings, such as `server:`")
+    return {name: _block(path, data, name) for name in data}
+
+
+def _block(path: Path, data: Any, name: str) -> dict[str, Any]:
+    line = data.lc.key(name)[0] + 1
+    if name not in _SCHEMA:
+        raise _unknown(f"{path}:{line}", str(name), list(_SCHEMA))
+    block = data[name]
+    if block is None:
+        return {}
+    if not isinstance(block, dict):
+        raise ConfigError(f"{path}:{line}: `{name}` must be a map")
+    known = _SCHEMA[name]
+    marks: Any = block
+    for key, value in block.items():
+        at = f"{path}:{marks.lc.key(key)[0] + 1}"
+        if key not in known:
+            raise _unknown(at, str(key), list(known), f"{name}.")
+        _check(at, f"{name}.{key}", value, known[key])
+    return {str(key): _plain(value) for key, value in block.items()}
+
+
+def _check(at: str, name: str, value: Any, allowed: tuple[type, ...]) -> None:
+    if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
+        words = " or ".join(dict.fromkeys(_WORDS.get(kind, "text") for kind in allowed[:1]))
+        raise ConfigError(f"{at}: `{name}` must be {words}, not {value!r}")
+    if isinstance(value, dict):
+        for key, count in value.items():
+            if not isinstance(count, _NUMBER) or isinstance(count, bool) or count < 0:
+                raise ConfigError(f"{at}: `{name}.{key}` must be a count, not {count!r}")
+    least = 1 if name == "server.engines" else 0
+    if isinstance(value, _NUMBER) and value < least:
+        raise ConfigError(f"{at}: `{name}` must be at least {least}, not {value!r}")
+
+
+def _plain(value: Any) -> Any:
+    return {str(k): _plain(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+def _unknown(at: str, key: str, known: list[str], prefix: str = "") -> ConfigError:
+    close = difflib.get_close_matches(key.lower(), known, n=1, cutoff=0.5)
+    fix = f"did you mean `{close[0]}`?" if close else f"allowed: {', '.join(known)}"
+    return ConfigError(f"{at}: unknown setting `{prefix}{key}`", fix=fix)

@@ -1,0 +1,1 @@
+"""Everything that touches Prefect's insides, and what an engine process holds."""

@@ -1,0 +1,227 @@
+"""What an engine process holds, and what belongs to one run and one attempt in it.
+
+Prefect's tasks take only names as parameters (a run, a stage, an attempt), since parameters are
+stored and shown. Everything else reaches them through these context variables, which the asyncio
+task of a run sets and its children inherit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from prefect.client.orchestration import PrefectClient
+
+from stix.clouds.base import Cloud, Node
+from stix.clouds.config import CloudConfig
+from stix.clouds.registry import open_cloud
+from stix.config import Config
+from stix.engine.guard import Guard
+from stix.engine.intent import Intent
+from stix.engine.runs import FlowRuns
+from stix.ledger import Fence, Ledger, StageRow
+from stix.plan.placement import Choice, Plan
+from stix.recovery.actions import Action
+from stix.remote.agent import AgentClient
+from stix.secrets import Redactor, Vault
+from stix.spec.expand import Point
+from stix.spec.models import PipelineSpec
+from stix.spec.recovery import RecoveryPolicy
+from stix.spec.stage import StageSpec
+from stix.storage.artifacts import ArtifactStore
+
+
+class CloudSet:
+    """The clouds of this server, each opened on first use.
+
+    Args:
+        configs: Every installed cloud: nodes may be left on one that is switched off.
+        enabled: Those where new nodes may be made.
+    """
+
+    def __init__(self, configs: Mapping[str, CloudConfig], enabled: Sequence[str]) -> None:
+        self._configs = configs
+        self._enabled = enabled
+        self._open: dict[str, Cloud] = {}
+        self._freed: dict[str, asyncio.Event] = {}
+
+    def freed(self, name: str) -> None:
+        """Nodes of this cloud were given back: whoever waits for room tries again."""
+        self._freed.pop(name, asyncio.Event()).set()
+
+    async def wait_for_room(self, name: str, seconds: float) -> None:
+        """Wait for nodes of this cloud to be given back by a run of this engine, or so long."""
+        event = self._freed.setdefault(name, asyncio.Event())
+        try:
+            async with asyncio.timeout(seconds):
+                await event.wait()
+        except TimeoutError:
+            return
+
+    @property
+    def names(self) -> list[str]:
+        """The clouds that are enabled."""
+        return list(self._enabled)
+
+    def get(self, name: str) -> Cloud:
+        if name not in self._open:
+            self._open[name] = open_cloud(name, self._configs[name])
+        return self._open[name]
+
+    async def close(self) -> None:
+        for cloud in self._open.values():
+            await cloud.close()
+        self._open.clear()
+
+
+@dataclass(frozen=True)
+class Past:
+    """An offer that was tried, and what recovery chose after it."""
+
+    choice: Choice
+    action: Action
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The services of an engine process, shared by all its runs."""
+
+    engine_id: str
+    config: Config
+    ledger: Ledger
+    guard: Guard
+    clouds: CloudSet
+    store: ArtifactStore
+    vault: Vault
+    prefect: PrefectClient
+    flow_runs: FlowRuns
+
+
+@dataclass
+class RunContext:
+    """One run in the hands of this engine.
+
+    Attributes:
+        driving: The pipeline's flow has begun: from then on a cancellation meets its teardown.
+        releases: Nodes that could not be removed yet, while the run goes on without them.
+    """
+
+    runtime: Runtime
+    run_id: str
+    name: str
+    fence: Fence
+    flow_run_id: uuid.UUID
+    pipeline: PipelineSpec
+    specs: Mapping[str, StageSpec]
+    points: Mapping[str, Point]
+    uploads: Mapping[str, str]
+    options: Mapping[str, Any]
+    secrets: Mapping[str, str] = field(repr=False)
+    plan: Plan = field(default_factory=Plan)
+    intent: Intent = field(default_factory=Intent)
+    stage_flow_runs: dict[str, uuid.UUID] = field(default_factory=dict)
+    stage_rows: dict[str, StageRow] = field(default_factory=dict)
+    takeover: bool = False
+    resumed: int = 0
+    driving: bool = False
+    ended: dict[str, asyncio.Event] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.ended = {key: asyncio.Event() for key in self.points}
+
+    async def stage_ended(self, key: str) -> None:
+        """Let the stages go that wait for this one; Prefect may hear of its end later."""
+        self.stage_rows[key] = await self.runtime.ledger.stage(self.run_id, key)
+        self.ended[key].set()
+
+    releases: set[asyncio.Task[None]] = field(default_factory=set)
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Tags of every Prefect row of this run."""
+        return ("stix", f"stix-run:{self.run_id}")
+
+    def redacted(self, text: str) -> str:
+        """``text`` without the run's secrets: for messages of errors that we did not write."""
+        return Redactor(self.secrets.values()).text(text)
+
+
+@dataclass
+class Attempt:
+    """One attempt of a stage run: what the steps of it share.
+
+    Attributes:
+        policy: What to do when something goes wrong.
+        steps: What finished steps left behind, by step; filled from the ledger after a takeover.
+        nodes: Its nodes, once there are any.
+        shortages: Offers that had no room, as far as this engine tried them.
+        clients: Rank to the client of its agent, for as long as the attempt lasts.
+        inputs: Input name to what is fetched for it: a list of (sub path, digest); the sub path
+            is empty where the input is one artifact.
+        reopened: An earlier engine began with it.
+    """
+
+    run: RunContext
+    point: Point
+    number: int
+    choice: Choice
+    inputs: Mapping[str, Sequence[tuple[str, str]]]
+    policy: RecoveryPolicy
+    steps: dict[str, Any] = field(default_factory=dict)
+    nodes: list[Node] = field(default_factory=list)
+    shortages: list[Past] = field(default_factory=list)
+    clients: dict[int, AgentClient] = field(default_factory=dict)
+    reopened: bool = False
+
+    @property
+    def key(self) -> str:
+        return self.point.key
+
+    @property
+    def spec(self) -> StageSpec:
+        return self.run.specs[self.point.stage]
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """Values of the secrets that this stage names."""
+        return {name: self.run.secrets[name] for name in self.spec.secrets}
+
+    @property
+    def log_dir(self) -> Path:
+        """Where the full output of this attempt lies."""
+        config = self.run.runtime.config
+        return config.attempt_logs(self.run.run_id, self.key, self.number)
+
+    @property
+    def token(self) -> str:
+        """Names the wish for nodes: the same after a crash, another for each offer tried."""
+        wish = f"{self.run.run_id}.{self.key}.{self.number}"
+        return f"{wish}.{self.shortage_count}" if self.shortage_count else wish
+
+    @property
+    def shortage_count(self) -> int:
+        """Offers that had no room, those that earlier engines tried included."""
+        return int(self.steps.get("shortages", {}).get("count", 0))
+
+    @property
+    def cloud(self) -> Cloud:
+        return self.run.runtime.clouds.get(self.choice.offer.cloud)
+
+    def job_id(self, kind: str) -> str:
+        """The name of a job on a node; its run comes first, for fencing."""
+        return f"{self.run.run_id}/{self.key}/{self.number}/{kind}"
+
+    async def finish_step(self, step: str, result: Mapping[str, Any]) -> None:
+        """Record that a step ended well: an engine that takes over does not repeat it."""
+        ledger = self.run.runtime.ledger
+        await ledger.record_step(self.run.fence, self.key, self.number, step, dict(result))
+        self.steps[step] = dict(result)
+
+
+RUN: ContextVar[RunContext] = ContextVar("stix_run")
+ATTEMPT: ContextVar[Attempt] = ContextVar("stix_attempt")

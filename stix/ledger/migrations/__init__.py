@@ -1,0 +1,1 @@
+"""Alembic's folder; run by ``stix.ledger.migrate``."""

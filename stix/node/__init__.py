@@ -1,0 +1,1 @@
+"""The node agent, and how its zipapp is built."""

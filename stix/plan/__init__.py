@@ -1,0 +1,1 @@
+"""Offers and demands to the placement of a pipeline; pure."""

@@ -1,0 +1,59 @@
+"""What can be rented: the offer, and the demand it is matched with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One thing that can be rented in one place.
+
+    Attributes:
+        cloud: Name of the adapter (``local``, ``ssh``, ``aws`` ...).
+        region: Region, or the name of the pool for ``ssh``; ``-`` where the cloud has none.
+        zone: Zone, or the host for ``ssh``; None where any will do.
+        instance_type: The provider's name of the machine.
+        cpus: vCPUs of one node.
+        memory_gib: Memory of one node, GiB.
+        accelerators: Canonical accelerator name to count per node.
+        price: USD per hour and node.
+        spot: True for a price at which the node can be taken away.
+        capacity: Machines of this offer that exist at all; None where unknown.
+        shared: True where several nodes may share a machine (``local``, ``ssh``): ``cpus``,
+            ``memory_gib`` and ``accelerators`` are then what they share.
+    """
+
+    cloud: str
+    region: str
+    zone: str | None
+    instance_type: str
+    cpus: float
+    memory_gib: float
+    accelerators: dict[str, float] = field(default_factory=dict)
+    price: float = 0.0
+    spot: bool = False
+    capacity: int | None = None
+    shared: bool = False
+
+    @property
+    def infra(self) -> str:
+        """``cloud/region/zone`` without trailing blanks."""
+        return "/".join(p for p in (self.cloud, self.region, self.zone) if p and p != "-")
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**self.__dict__}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Offer:
+        return cls(**data)
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What one node of a stage needs, in numbers; 0 means no reservation."""
+
+    cpus: float = 0.0
+    memory_gib: float = 0.0
+    accelerators: dict[str, float] = field(default_factory=dict)

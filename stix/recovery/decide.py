@@ -1,0 +1,173 @@
+"""From a policy, what happened, and what happened before, to what to do next; pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stix.recovery.actions import Action, Decision, GiveUp, NextOffer, RetryHere
+from stix.recovery.events import (
+    Cancelled,
+    Capacity,
+    Event,
+    OutOfMemory,
+    Refused,
+    SetupFailed,
+    UserError,
+)
+from stix.spec.recovery import Next, RecoveryPolicy, Rule
+
+_FINAL = {
+    Cancelled.kind: "cancelled: nothing is tried again",
+    Refused.kind: "refused: it would be refused again",
+}
+"""Events that no policy speaks of."""
+
+
+@dataclass(frozen=True)
+class Market:
+    """What the plan still holds when there was no room.
+
+    Attributes:
+        untried: Offers that nothing rules out yet in this round.
+        rounds: How often all offers of the plan have been tried, this time included.
+    """
+
+    untried: int = 0
+    rounds: int = 1
+
+
+def decide(
+    policy: RecoveryPolicy,
+    event: Event,
+    history: Sequence[Event],
+    *,
+    market: Market | None = None,
+    seed: str = "",
+) -> Decision:
+    """What to do about ``event``.
+
+    Each kind of event has its own budget, counted over ``history``. Pauses double with each use
+    of a rule up to its cap. A shortage of capacity moves on at once while ``market`` has offers
+    that were not tried, and pauses only between rounds.
+
+    Args:
+        policy: The rules of the stage.
+        event: What happened now.
+        history: What happened to the earlier attempts of the stage, oldest first, without
+            ``event``.
+        market: For ``Capacity``; without it each one counts as a round of its own.
+        seed: Where given, pauses are shortened by up to a half, always by the same share for
+            the same seed and count, so that many stages do not come back at one moment.
+    """
+    if event.kind in _FINAL:
+        return Decision(GiveUp(event.kind), "none", 0, 0, _FINAL[event.kind])
+    rule = policy.rule(_judged_as(event))
+    if _free(rule, event):
+        return _free_retry(rule, event, history, seed)
+    refusal = _refusal(rule, event, history)
+    if refusal is not None:
+        return refusal
+    used = _used(rule, event, history) + 1
+    if isinstance(event, Capacity):
+        pause = _capacity_pause(rule, history, market, seed)
+    else:
+        pause = _pause(rule, used, seed)
+    action = _again(rule, event, pause)
+    reason = f"{_words(event)}: {_next_words(action)}, {_of(used, rule.retries)}"
+    return Decision(action, _judged_as(event), used, rule.retries, reason)
+
+
+def _free_retry(rule: Rule, event: Event, history: Sequence[Event], seed: str) -> Decision:
+    number = sum(_free(rule, earlier) for earlier in history) + 1
+    action = _again(rule, event, _pause(rule, number, seed))
+    reason = f"{_words(event)}: {_next_words(action)}, always tried again"
+    return Decision(action, f"{_judged_as(event)}.free_exit_codes", number, None, reason)
+
+
+def _refusal(rule: Rule, event: Event, history: Sequence[Event]) -> Decision | None:
+    """The decision to give up, where the rule grants no further attempt."""
+    kind, used = _judged_as(event), _used(rule, event, history)
+    if rule.exit_codes and _exit_code(event) not in rule.exit_codes:
+        reason = f"{_words(event)}: not among the exit codes {rule.exit_codes} that are retried"
+        return Decision(GiveUp(reason), f"{kind}.exit_codes", used, rule.retries, reason)
+    if rule.retries is not None and used >= rule.retries:
+        reason = f"{_words(event)}: {_budget_words(used, rule.retries)}"
+        return Decision(GiveUp(reason), kind, used, rule.retries, reason)
+    return None
+
+
+def _used(rule: Rule, event: Event, history: Sequence[Event]) -> int:
+    """Attempts of the rule's budget that earlier events of the same kind have used up."""
+    kind = _judged_as(event)
+    return sum(_judged_as(earlier) == kind and not _free(rule, earlier) for earlier in history)
+
+
+def _judged_as(event: Event) -> str:
+    return UserError.kind if isinstance(event, OutOfMemory) else event.kind
+
+
+def _exit_code(event: Event) -> int | None:
+    return event.exit_code if isinstance(event, UserError | SetupFailed | OutOfMemory) else None
+
+
+def _free(rule: Rule, event: Event) -> bool:
+    return _judged_as(event) == UserError.kind and _exit_code(event) in rule.free_exit_codes
+
+
+def _pause(rule: Rule, number: int, seed: str) -> float:
+    delay = rule.delay(number)
+    if not seed:
+        return delay
+    digest = hashlib.sha256(f"{seed}:{number}".encode()).digest()
+    share = int.from_bytes(digest[:8], "big") / 2**64
+    return delay * (1 - share / 2)
+
+
+def _capacity_pause(
+    rule: Rule, history: Sequence[Event], market: Market | None, seed: str
+) -> float:
+    if market is not None:
+        return 0.0 if market.untried else _pause(rule, market.rounds, seed)
+    in_a_row = 1
+    for earlier in reversed(history):
+        if not isinstance(earlier, Capacity):
+            break
+        in_a_row += 1
+    return _pause(rule, in_a_row, seed)
+
+
+def _again(rule: Rule, event: Event, pause: float) -> Action:
+    if rule.next is Next.SAME:
+        return RetryHere(after_s=pause)
+    scope = event.scope if isinstance(event, Capacity) else "type"
+    return NextOffer(after_s=pause, skip_scope=scope)
+
+
+def _words(event: Event) -> str:
+    words = {
+        "capacity": "no room",
+        "preempted": "the node was preempted",
+        "node_lost": "the node was lost",
+        "setup_failed": "setup failed",
+        "user_error": "the command failed",
+        "out_of_memory": "out of memory",
+        "timeout": "the deadline passed",
+    }[event.kind]
+    code = _exit_code(event)
+    return words if code is None else f"{words} with exit code {code}"
+
+
+def _next_words(action: Action) -> str:
+    place = "the next offer" if isinstance(action, NextOffer) else "again in the same place"
+    after = getattr(action, "after_s", 0.0)
+    return f"{place} after {after:.3g} s" if after else f"{place} at once"
+
+
+def _of(used: int, allowed: int | None) -> str:
+    return f"retry {used}" if allowed is None else f"retry {used} of {allowed}"
+
+
+def _budget_words(used: int, allowed: int) -> str:
+    return f"all {allowed} retries are used" if used else "the policy allows no retry"

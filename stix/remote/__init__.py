@@ -1,0 +1,1 @@
+"""Run commands and move files on a node: runners, and the client of the node agent."""

@@ -1,0 +1,1 @@
+"""Supervisor, PostgreSQL, Prefect behind the fence, the STIX API, the engine process."""

@@ -1,0 +1,106 @@
+"""The canonical form of a pipeline: what crosses from client to server, and YAML for people."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from pydantic import BaseModel, SecretStr
+
+from stix.spec.models import PipelineSpec, Resources, StageSpec
+from stix.spec.substitution import substitute
+
+VERSION = 1
+
+
+def to_wire(pipeline: PipelineSpec) -> dict[str, Any]:
+    """JSON-safe and deterministic: defaults merged, durations in seconds, no secret values.
+
+    Fields that hold their default are left out. Variables are substituted in ``workdir`` and
+    ``file_mounts``. Equal pipelines give equal forms.
+    """
+    whole = pipeline.resolved()
+    stages = {name: stage_to_wire(stage) for name, stage in whole.stages.items()}
+    for stage in stages.values():
+        stage.pop("name", None)
+    out = _plain(whole.model_copy(update={"stages": {}}))
+    return {"version": VERSION, "name": whole.name, **out, "stages": stages}
+
+
+def stage_to_wire(stage: StageSpec) -> dict[str, Any]:
+    """The canonical form of one stage, with its name."""
+    return _plain(substitute(stage))  # type: ignore[no-any-return]
+
+
+def from_wire(data: dict[str, Any]) -> PipelineSpec:
+    """The pipeline of a canonical form.
+
+    Raises:
+        ValueError: the form is of a newer version, or no pipeline (pydantic's ValidationError).
+    """
+    body = dict(data)
+    version = body.pop("version", VERSION)
+    if version != VERSION:
+        raise ValueError(f"this pipeline has form {version}; this release reads form {VERSION}")
+    return PipelineSpec.model_validate(body).resolved()
+
+
+def _plain(value: Any) -> Any:
+    """A model as a map of what differs from its defaults, with the keys a file would have."""
+    if isinstance(value, BaseModel):
+        return {key: _plain(entry) for key, entry in _given(value)}
+    if isinstance(value, SecretStr):
+        return None
+    if isinstance(value, dict):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return str(value) if type(value) is not str and isinstance(value, str) else value
+
+
+def _given(model: BaseModel) -> list[tuple[str, Any]]:
+    out = []
+    for name, field in type(model).model_fields.items():
+        value = getattr(model, name)
+        # A rule's default depends on its kind, and a mount's on its form: write them out.
+        always = not isinstance(model, PipelineSpec | StageSpec | Resources)
+        if value is None and name not in getattr(model, "null_means", ()):
+            continue
+        if always or value != field.get_default(call_default_factory=True):
+            out.append((field.alias or name, value))
+    return out
+
+
+def to_yaml(pipeline: PipelineSpec) -> str:
+    """The pipeline as a file in the ``stages:`` form, which loads to an equal pipeline.
+
+    Secrets appear by name only.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.scalarstring import LiteralScalarString
+
+    def literal(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: literal(entry) for key, entry in value.items()}
+        if isinstance(value, list):
+            return [literal(entry) for entry in value]
+        if isinstance(value, str) and "\n" in value and _blocky(value):
+            return LiteralScalarString(value)
+        return value
+
+    data = to_wire(pipeline)
+    del data["version"]
+    writer = YAML()
+    writer.default_flow_style = False
+    writer.allow_unicode = True
+    writer.width = 100_000
+    out = io.StringIO()
+    writer.dump(literal(data), out)
+    return out.getvalue()
+
+
+def _blocky(text: str) -> bool:
+    """Whether a text survives as a literal block."""
+    lines = text.split("\n")
+    clean = all(line.isprintable() and line == line.rstrip() for line in lines)
+    return clean and not text.startswith((" ", "\n"))

@@ -1,0 +1,1 @@
+"""Stores behind fsspec, content-addressed artifacts, the cache key, transfer."""

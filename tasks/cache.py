@@ -1,0 +1,56 @@
+"""Whether an earlier run's outputs serve: the key of a stage run, part by part."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from stix.engine.runtime import RunContext
+from stix.ledger import CacheHit
+from stix.spec.expand import Point
+from stix.spec.stage import StageSpec
+from stix.spec.storage import is_url
+from stix.spec.wire import stage_to_wire
+from stix.storage.cache import cache_key, cache_parts
+
+
+@dataclass(frozen=True)
+class CachePlan:
+    """The key of a stage run, what it is made of, and the earlier outputs that serve.
+
+    Attributes:
+        wanted: Whether the stage's outputs may be used by later runs.
+    """
+
+    key: str | None
+    parts: dict[str, str]
+    wanted: bool
+    hit: CacheHit | None = None
+
+
+def sources(spec: StageSpec) -> list[str]:
+    """The local paths that a stage copies to its nodes."""
+    found = [spec.workdir] if isinstance(spec.workdir, str) else []
+    copies = (mount.copies for mount in spec.file_mounts.values())
+    return found + [source for source in copies if source is not None and not is_url(source)]
+
+
+async def plan_cache(run: RunContext, point: Point, inputs: Mapping[str, str]) -> CachePlan:
+    """Compute the key; look it up unless the run or the stage says not to."""
+    spec = run.specs[point.stage]
+    uploads = {source: run.uploads[source] for source in sources(spec)}
+    parts = cache_parts(stage_to_wire(spec), point.params, inputs, uploads)
+    key = cache_key(parts)
+    refused = run.options.get("no_cache") or point.stage in run.options.get("force", ())
+    if not spec.cached or refused:
+        return CachePlan(key, parts, spec.cached)
+    hit = await run.runtime.ledger.cache_get(key)
+    if hit is not None and not await asyncio.to_thread(_whole, run, hit):
+        hit = None
+    return CachePlan(key, parts, True, hit)
+
+
+def _whole(run: RunContext, hit: CacheHit) -> bool:
+    """Whether the store still holds every output of an earlier run."""
+    return all(run.runtime.store.has(digest) for digest in hit.outputs.values())

@@ -1,0 +1,186 @@
+"""Step ``sync``: the working directory, inputs and file mounts, onto every node."""
+
+from __future__ import annotations
+
+import asyncio
+import posixpath
+import shlex
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefect import task
+
+from stix.clouds.base import Node
+from stix.clouds.errors import CloudError
+from stix.engine.runtime import ATTEMPT, Attempt
+from stix.recovery.events import SetupFailed
+from stix.remote.base import ConnectionLost, RemoteError, Runner
+from stix.remote.local import LocalRunner
+from stix.spec.storage import is_url
+from stix.storage.base import StorageError
+from stix.storage.transfer import fetch
+from stix.tasks.environment import input_path, work_dir
+from stix.tasks.failures import StepFailed
+from stix.tasks.jobs import client_of, reach_again, runner_of
+
+SHARED = "shared"
+REMOVE_S = 60.0
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Something that has to lie at ``target`` on a node: an artifact, or what a URL names.
+
+    Attributes:
+        target: Absolute path, or one that starts by ``~/``.
+        shared: The target is outside the node's own directory, where others may have files.
+    """
+
+    target: str
+    digest: str = ""
+    url: str = ""
+    shared: bool = False
+
+
+@task(name="sync", persist_result=False)
+async def sync(run_id: str, stage: str, attempt: int) -> None:
+    """Bring everything that the commands need onto every node."""
+    current = ATTEMPT.get()
+    await _claim_shared(current)
+    hosts = one_per_host(current.nodes)
+    await asyncio.gather(*(_sync_node(current, node, node in hosts) for node in current.nodes))
+    await current.finish_step("sync", {})
+
+
+def one_per_host(nodes: Sequence[Node]) -> list[Node]:
+    """The first node on each host: what lies outside of the nodes' directories goes there once."""
+    found: dict[str, Node] = {}
+    for node in nodes:
+        found.setdefault(node.address, node)
+    return list(found.values())
+
+
+def deliveries(attempt: Attempt, node: Node) -> list[Delivery]:
+    """What has to lie where on ``node``, the working directory first."""
+    stage, uploads = attempt.spec, attempt.run.uploads
+    work = work_dir(node)
+    found: list[Delivery] = []
+    if isinstance(stage.workdir, str):
+        found.append(Delivery(work, digest=uploads[stage.workdir]))
+    for name, parts in attempt.inputs.items():
+        base = input_path(node, attempt, name)
+        found += [Delivery(posixpath.join(base, sub) if sub else base, d) for sub, d in parts]
+    for target, mount in stage.file_mounts.items():
+        shared = target.startswith(("/", "~"))
+        place = target if shared else posixpath.normpath(posixpath.join(work, target))
+        origin = str(mount.copies)
+        if is_url(origin):
+            found.append(Delivery(place, url=origin, shared=shared))
+        else:
+            found.append(Delivery(place, digest=uploads[origin], shared=shared))
+    return found
+
+
+def deliveries_wanted(attempt: Attempt) -> bool:
+    """Whether this step has anything to do."""
+    spec = attempt.spec
+    return bool(spec.workdir or attempt.inputs or spec.file_mounts)
+
+
+async def _claim_shared(attempt: Attempt) -> None:
+    """Record which places outside of the nodes' directories will be ours, before writing there.
+
+    So an engine that takes over knows that what lies there is its own, and ``release`` what it has
+    to remove.
+
+    Raises:
+        StepFailed: something of somebody else's lies there.
+    """
+    targets = [d.target for d in deliveries(attempt, attempt.nodes[0]) if d.shared]
+    if not targets or SHARED in attempt.steps:
+        return
+    for node in one_per_host(attempt.nodes):
+        runner = await runner_of(attempt, node)
+        for target in targets:
+            await _refuse_existing(attempt, node, runner, target)
+    await attempt.finish_step(SHARED, {"targets": targets})
+
+
+async def _sync_node(attempt: Attempt, node: Node, first: bool) -> None:
+    """Bring everything; what hosts share only by the first node on its host."""
+    wanted = [d for d in deliveries(attempt, node) if first or not d.shared]
+    if not wanted:
+        return
+    runner = await runner_of(attempt, node)
+    while True:
+        try:
+            for delivery in wanted:
+                await _deliver(attempt, runner, delivery)
+            return
+        except ConnectionLost as lost:
+            await reach_again(attempt, node, await client_of(attempt, node), lost)
+        except (StorageError, OSError) as error:
+            raise StepFailed(SetupFailed(exit_code=1, detail=str(error)), str(error)) from error
+
+
+async def _deliver(attempt: Attempt, runner: Runner, delivery: Delivery) -> None:
+    if isinstance(runner, LocalRunner):
+        await _materialise(attempt, delivery, Path(delivery.target).expanduser())
+        return
+    with tempfile.TemporaryDirectory(prefix="stix-sync-") as folder:
+        staged = Path(folder) / "content"
+        await _materialise(attempt, delivery, staged)
+        await runner.put(staged, delivery.target)
+
+
+async def _materialise(attempt: Attempt, delivery: Delivery, target: Path) -> None:
+    """Write the content to ``target`` on this machine."""
+
+    def write() -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if delivery.url:
+            fetch(delivery.url, target)
+        else:
+            # An attempt that was taken over may find its own half-done work.
+            attempt.run.runtime.store.get(delivery.digest, target, replace=True)
+
+    await asyncio.to_thread(write)
+
+
+def shell_path(path: str) -> str:
+    """``path`` quoted for a shell, with a leading ``~/`` left to expand."""
+    return f"~/{shlex.quote(path[2:])}" if path.startswith("~/") else shlex.quote(path)
+
+
+async def _refuse_existing(attempt: Attempt, node: Node, runner: Runner, target: str) -> None:
+    """Never write over what others have on a shared host.
+
+    Raises:
+        StepFailed: something lies at ``target``.
+    """
+    quoted = shell_path(target)
+    while True:
+        try:
+            done = await runner.run(["sh", "-c", f"test ! -e {quoted} && test ! -L {quoted}"])
+            break
+        except ConnectionLost as lost:
+            await reach_again(attempt, node, await client_of(attempt, node), lost)
+    if done.exit_code != 0:
+        message = (
+            f"file_mounts: {target} exists on the host already; "
+            "use a relative target, which lies in the stage's own directory"
+        )
+        raise StepFailed(SetupFailed(exit_code=1, detail=message), message)
+
+
+async def remove_shared(attempt: Attempt) -> None:
+    """Remove what this step put outside of the nodes' directories; silent where a host is gone."""
+    targets = attempt.steps.get(SHARED, {}).get("targets", ())
+    for node in one_per_host(attempt.nodes) if targets else ():
+        with suppress(RemoteError, CloudError, TimeoutError):
+            runner = await attempt.cloud.runner(node)
+            quoted = " ".join(shell_path(target) for target in targets)
+            await runner.run(["sh", "-c", f"rm -rf -- {quoted}"], timeout=REMOVE_S)

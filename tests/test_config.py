@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from stix.config import Config, ConfigError
+from stix.errors import UsageError
+
+
+def load(home: Path, text: str = "") -> Config:
+    (home / "config.yaml").write_text(text)
+    return Config.load(home)
+
+
+def test_defaults(tmp_path: Path) -> None:
+    config = load(tmp_path)
+    assert config.server.engines == 1 and config.server.idle_minutes == 30
+    assert config.server.database_url is None and config.server.port is None
+    assert config.artifacts_url == (tmp_path / "artifacts").as_uri()
+    assert config.artifacts_endpoint is None
+    assert config.cloud("local") == {}
+
+
+def test_home_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STIX_HOME", str(tmp_path / "there"))
+    assert Config.load().home == tmp_path / "there"
+    monkeypatch.delenv("STIX_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    assert Config.load().home.is_relative_to(tmp_path)
+
+
+def test_values(tmp_path: Path) -> None:
+    config = load(
+        tmp_path,
+        "local: {cpus: 8, memory: 32.5, accelerators: {A100: 4}, price: 0.5, spot: true}\n"
+        "ssh: {pools: ~/pools.yaml}\n"
+        "artifacts: {url: s3://b/p, endpoint_url: http://127.0.0.1:9000}\n"
+        "server: {idle_minutes: 1.5, engines: 3, port: 4300}\n",
+    )
+    assert config.cloud("local")["accelerators"] == {"A100": 4}
+    assert config.artifacts_url == "s3://b/p"
+    assert config.artifacts_endpoint == "http://127.0.0.1:9000"
+    assert (config.server.engines, config.server.port) == (3, 4300)
+
+
+def test_a_cloud_is_switched_off(tmp_path: Path) -> None:
+    config = load(tmp_path, "local: {enabled: false, cpus: 2}\n")
+    assert config.cloud("local") == {"cpus": 2}
+    assert not config.cloud_enabled("local")
+    assert config.cloud_enabled("ssh")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("local: {enabled: 0}", 1, "true or false"),
+        ("server: {idle_minuts: 3}", 1, "idle_minutes"),
+        ("local:\n  cpus: 2\n  memry: 3\n", 3, "memory"),
+        ("\nsrver: {}\n", 2, "server"),
+        ("server:\n  engines: many\n", 2, "a number"),
+        ("server:\n  engines: 0\n", 2, "at least 1"),
+        ("server:\n  idle_minutes: true\n", 2, "a number"),
+        ("local:\n  price: -1\n", 2, "at least 0"),
+        ("local:\n  spot: 3\n", 2, "true or false"),
+        ("local:\n  accelerators: {A100: four}\n", 2, "local.accelerators.A100"),
+        ("artifacts:\n  url: 7\n", 2, "text"),
+        ("server: 3\n", 1, "a map"),
+        ("- server\n", 1, "a map"),
+        ("server: {\n  a: [\n", 3, ""),
+    ],
+)
+def test_mistakes_are_told_with_their_line(
+    tmp_path: Path, text: str, line: int, words: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load(tmp_path, text)
+    assert f"{tmp_path}/config.yaml:{line}: " in str(refused.value)
+    assert words in str(refused.value)
+
+
+def test_an_empty_file_or_block_is_fine(tmp_path: Path) -> None:
+    assert load(tmp_path, "# nothing yet\n").settings == {}
+    assert load(tmp_path, "server:\n").server.engines == 1
+
+
+def test_create_makes_private_things_once(tmp_path: Path) -> None:
+    config = Config.load(tmp_path / "new")
+    with pytest.raises(UsageError, match="no token"):
+        config.token()
+    config.create()
+    token, home_id = config.token(), config.home_id()
+    assert len(token) >= 32
+    assert stat.S_IMODE(config.home.stat().st_mode) == 0o700
+    for path in (config.token_file, config.home / "id"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    config.create()
+    assert (config.token(), config.home_id()) == (token, home_id)
+    other = Config.load(tmp_path / "other")
+    other.create()
+    assert other.home_id() != home_id
+
+
+def test_socket_dir_is_short_private_and_one_per_home(tmp_path: Path) -> None:
+    one, two = Config.load(tmp_path / ("long" * 40)), Config.load(tmp_path / "two")
+    folder = one.socket_dir()
+    try:
+        assert one.socket_dir() == folder != two.socket_dir()
+        assert len(str(folder)) < 60
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        folder.chmod(0o777)
+        with pytest.raises(UsageError, match="not a private folder"):
+            one.socket_dir()
+        folder.rmdir()
+        folder.symlink_to(tmp_path)
+        with pytest.raises(UsageError, match="not a private folder"):
+            one.socket_dir()
+    finally:
+        folder.unlink() if folder.is_symlink() else folder.rmdir()
+        two.socket_dir().rmdir()
+
+
+def test_attempt_logs_stay_inside(tmp_path: Path) -> None:
+    config = Config.load(tmp_path)
+    folder = config.attempt_logs("r", "train[path=../../x,a=/b]", 2)
+    assert folder.parent.parent == config.run_logs / "r"
+    assert os.sep not in folder.parent.name and folder.name == "2"
