@@ -19,7 +19,6 @@ from stix.spec.overrides import Overrides, missing_values, override, split_secre
 from stix.spec.pack import pack
 from stix.spec.problems import Problem, SpecErrors
 from stix.spec.storage import is_url
-from stix.spec.substitution import substitute
 from stix.spec.support import pipeline_refusals
 from stix.spec.wire import to_wire
 
@@ -129,7 +128,7 @@ def _accept(
 ) -> tuple[PipelineSpec, list[Problem]]:
     """What the loader does for a file, for an object: the pipeline to run, and warnings."""
     accepted = override(pipeline, given)
-    accepted.stages = {name: substitute(stage) for name, stage in accepted.stages.items()}
+    accepted.stages = {name: stage.substituted() for name, stage in accepted.stages.items()}
     problems = [
         *missing_values(accepted, secrets=given.complete),
         *check(accepted, base),

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
+
+Accepts = WithJsonSchema
+"""Marks a field with the JSON Schema of every form that a file may hold there."""
 
 
 class Spec(BaseModel):
@@ -16,29 +19,43 @@ class Spec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, populate_by_name=True)
 
-    also: ClassVar[tuple[str, ...]] = ()
-    """Names accepted on top of the fields, such as ``gpus`` for ``accelerators``."""
+    also: ClassVar[dict[str, dict[str, Any]]] = {}
+    """Keys accepted on top of the fields, such as ``gpus``, each with its JSON Schema."""
+
+    short: ClassVar[tuple[dict[str, Any], ...]] = ()
+    """JSON Schemas of what may stand here instead of a map."""
+
+    internal: ClassVar[frozenset[str]] = frozenset()
+    """Keys that SkyPilot writes itself: read, but never suggested."""
 
     null_means: ClassVar[tuple[str, ...]] = ()
     """Fields where null is a value of its own."""
 
     @classmethod
     def accepted(cls) -> list[str]:
-        """Every key that a file may hold here."""
+        """Every key that people write here."""
         names = [f.alias or n for n, f in cls.model_fields.items()]
-        return [n for n in names if not n.startswith("egress_")] + list(cls.also)
+        return [n for n in names if n not in cls.internal] + list(cls.also)
 
     @model_validator(mode="before")
     @classmethod
     def _nulls_take_the_default(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
-        out = dict(data)
-        for name, field in cls.model_fields.items():
-            for key in (name, field.alias):
-                if key in out and out[key] is None and name not in cls.null_means:
-                    out[key] = field.get_default(call_default_factory=True)
+        if None not in data.values():
+            return data
+        out = {}
+        for key, value in data.items():
+            if value is None:
+                name = key if key in cls.model_fields else cls._aliases().get(key)
+                if name is not None and name not in cls.null_means:
+                    value = cls.model_fields[name].get_default(call_default_factory=True)
+            out[key] = value
         return out
+
+    @classmethod
+    def _aliases(cls) -> dict[str, str]:
+        return {f.alias: n for n, f in cls.model_fields.items() if f.alias}
 
 
 def bad(message: str, fix: str = "", field: str = "") -> PydanticCustomError:

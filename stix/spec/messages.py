@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Annotated, Any, get_args, get_origin
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from stix.spec.base import Spec
 from stix.spec.problems import Path, Problem, choose, error
-from stix.spec.recovery import JobRecovery, RecoveryPolicy, Rule
 from stix.spec.resources import Resources
-from stix.spec.stage import GitSource, InputSpec, OutputSpec, StageSpec
-from stix.spec.storage import StorageMount
+from stix.spec.stage import StageSpec
+from stix.spec.variables import could_become
 
-_BELOW: dict[str, type[Spec]] = {
-    "resources": Resources,
-    "any_of": Resources,
-    "ordered": Resources,
-    "job_recovery": JobRecovery,
-    "recovery": RecoveryPolicy,
-    "workdir": GitSource,
-}
-_BELOW_NAMED: dict[str, type[Spec]] = {
-    "file_mounts": StorageMount,
-    "inputs": InputSpec,
-    "outputs": OutputSpec,
-    "recovery": Rule,
-    "stages": StageSpec,
-}
 _ALSO = {
     "accelerators": ("gpus",),
     "infra": ("cloud", "region", "zone"),
@@ -106,6 +91,8 @@ def _real(loc: tuple[str | int, ...], raw: Any) -> Path:
     for part in loc:
         if isinstance(raw, dict) and part not in raw:
             part = next((a for a in _ALSO.get(str(part), ()) if a in raw), part)
+            if part not in raw:
+                part = next((k for k in raw if could_become(k, str(part))), part)
         inside_map = isinstance(raw, dict) and part in raw
         inside_list = isinstance(raw, list) and isinstance(part, int) and part < len(raw)
         if inside_map or inside_list:
@@ -115,16 +102,41 @@ def _real(loc: tuple[str | int, ...], raw: Any) -> Path:
 
 
 def _unknown(prefix: Path, path: Path, model: type[Spec]) -> Problem:
-    names = [p for p in path if isinstance(p, str)]
-    name = names[-1] if names else ""
-    owner = model
-    if len(names) >= 2:
-        owner = _BELOW.get(names[-2], owner)
-    if len(names) >= 3:
-        owner = _BELOW_NAMED.get(names[-3], owner)
-    known = owner.accepted()
+    name = str(path[-1]) if path else ""
+    known = [key for owner in _owners(model, path[:-1]) for key in owner.accepted()]
     fix = _elsewhere(name) or choose(name, known)
     return error((*prefix, *path), f"unknown field {name!r}", fix, on_key=True)
+
+
+def _owners(model: Any, path: Path) -> list[type[Spec]]:
+    """The models that may lie at a path below ``model``."""
+    kinds: list[Any] = [model]
+    for part in path:
+        kinds = [below for kind in kinds for below in _below(kind, part)]
+    found = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Spec)]
+    return list(dict.fromkeys(found))
+
+
+def _below(kind: Any, part: str | int) -> Iterator[Any]:
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        for name, field in kind.model_fields.items():
+            if part in (name, field.alias, *_ALSO.get(name, ())):
+                yield from _members(field.annotation)
+    elif get_origin(kind) is dict:
+        yield from _members(get_args(kind)[1])
+    elif get_origin(kind) is list and isinstance(part, int):
+        yield from _members(get_args(kind)[0])
+
+
+def _members(annotation: Any) -> Iterator[Any]:
+    """The alternatives of an annotation, without Annotated and unions."""
+    if get_origin(annotation) is Annotated:
+        yield from _members(get_args(annotation)[0])
+    elif get_origin(annotation) in (dict, list) or not get_args(annotation):
+        yield annotation
+    else:
+        for member in get_args(annotation):
+            yield from _members(member)
 
 
 def _elsewhere(name: str) -> str:

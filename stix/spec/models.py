@@ -9,20 +9,18 @@ from pydantic_core import PydanticCustomError
 
 from stix.spec import values
 from stix.spec.base import Spec, bad
+from stix.spec.edges import InputSpec, OutputSpec
 from stix.spec.merge import beneath
 from stix.spec.recovery import JobRecovery, Next, RecoveryPolicy, Rule
 from stix.spec.resources import Resources
 from stix.spec.stage import (
     Count,
     Duration,
-    GitSource,
-    InputSpec,
-    OutputSpec,
     StageSpec,
-    _variables,
-    secret_map,
 )
 from stix.spec.storage import StorageMount
+from stix.spec.variables import secret_map, variables
+from stix.spec.workdir import GitSource
 
 __all__ = [
     "GitSource",
@@ -81,7 +79,7 @@ class PipelineSpec(Spec):
     @field_validator("envs", mode="before")
     @classmethod
     def _envs(cls, value: Any) -> Any:
-        return _variables(value, "envs")
+        return variables(value, "envs")
 
     @field_validator("secrets", mode="before")
     @classmethod

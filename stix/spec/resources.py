@@ -42,7 +42,12 @@ class Resources(Spec):
         ordered: Alternatives in order of preference.
     """
 
-    also: ClassVar[tuple[str, ...]] = ("cloud", "region", "zone", "gpus")
+    also: ClassVar[dict[str, dict[str, Any]]] = {
+        "cloud": {"type": "string"},
+        "region": {"type": "string"},
+        "zone": {"type": "string"},
+        "gpus": {},
+    }
 
     infra: str | None = None
     cpus: Annotated[str | None, BeforeValidator(_cpus)] = None

@@ -6,94 +6,38 @@ import math
 import re
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from stix.spec import values
 from stix.spec.base import Spec, bad
+from stix.spec.edges import InputSpec, OutputSpec
 from stix.spec.recovery import RecoveryPolicy
 from stix.spec.resources import Resources
+from stix.spec.service import PoolSpec, ServiceSpec, pool_of_service
 from stix.spec.storage import StorageMount
+from stix.spec.taskconfig import TaskConfig
+from stix.spec.variables import (
+    ManagedSecret,
+    Variables,
+    asks,
+    secret_map,
+    split_secret_references,
+    substituted,
+    variables,
+)
+from stix.spec.volumes import VolumeMount
+from stix.spec.workdir import GitSource
 
 Duration = Annotated[float, BeforeValidator(values.positive_duration)]
 Count = Annotated[int, Field(strict=True, ge=1)]
 MAX_KEY_PART = 100
-
-
-class InputSpec(Spec):
-    """An artifact of another stage.
-
-    Attributes:
-        origin: ``stage.output``; the key in a file is ``from``.
-        path: Where it lies, relative to the working directory; None for ``inputs/<name>``.
-    """
-
-    model_config = ConfigDict(populate_by_name=True)
-
-    origin: str = Field(alias="from")
-    path: str | None = None
-
-    if TYPE_CHECKING:
-
-        def __init__(self, **fields: Any) -> None: ...
-
-    @model_validator(mode="before")
-    @classmethod
-    def _text(cls, data: Any) -> Any:
-        return {"from": data} if isinstance(data, str) else data
-
-    @field_validator("origin")
-    @classmethod
-    def _origin(cls, value: str) -> str:
-        stage, dot, output = value.partition(".")
-        if not dot or not values.STAGE_NAME.match(stage) or not values.STAGE_NAME.match(output):
-            raise bad(
-                f"{value!r} does not name an output", "write stage.output, such as prepare.data"
-            )
-        return value
-
-    @field_validator("path")
-    @classmethod
-    def _path(cls, value: str | None) -> str | None:
-        return None if value is None else values.relative_path(value, "an input")
-
-    @property
-    def stage(self) -> str:
-        return self.origin.partition(".")[0]
-
-    @property
-    def output(self) -> str:
-        return self.origin.partition(".")[2]
-
-
-class OutputSpec(Spec):
-    """A named artifact: a file or folder, relative to the working directory."""
-
-    path: str
-
-    if TYPE_CHECKING:
-
-        def __init__(self, **fields: Any) -> None: ...
-
-    @model_validator(mode="before")
-    @classmethod
-    def _text(cls, data: Any) -> Any:
-        return {"path": data} if isinstance(data, str) else data
-
-    @field_validator("path")
-    @classmethod
-    def _path(cls, value: str) -> str:
-        return values.relative_path(value, "an output")
-
-
-class GitSource(Spec):
-    """A working directory from git."""
-
-    url: str
-    ref: str | None = None
-
-    if TYPE_CHECKING:
-
-        def __init__(self, **fields: Any) -> None: ...
 
 
 class StageSpec(Spec):
@@ -107,7 +51,9 @@ class StageSpec(Spec):
         pydantic.ValidationError: a field is unknown or has no valid value.
     """
 
-    also: ClassVar[tuple[str, ...]] = ()
+    internal: ClassVar[frozenset[str]] = frozenset(
+        {"egress_inputs", "egress_outputs", "volume_mounts", "file_mounts_mapping"}
+    )
 
     name: str | None = None
     workdir: str | GitSource | None = None
@@ -129,12 +75,12 @@ class StageSpec(Spec):
     cache: Annotated[bool | None, Field(strict=True)] = None
     timeout: Duration | None = None
     # Parsed so that SkyPilot's files load; stix.spec.support says which of them act.
-    volumes: dict[str, Any] = Field(default_factory=dict)
-    volume_mounts: list[Any] = Field(default_factory=list)
-    managed_secrets: Any = None
-    service: dict[str, Any] | None = None
-    pool: dict[str, Any] | None = None
-    config: dict[str, Any] | None = None
+    volumes: dict[str, VolumeMount] = Field(default_factory=dict)
+    volume_mounts: list[dict[str, Any]] = Field(default_factory=list)
+    managed_secrets: list[ManagedSecret] = Field(default_factory=list)
+    service: ServiceSpec | None = None
+    pool: PoolSpec | None = None
+    config: TaskConfig | None = None
     event_callback: str | None = None
     api_server_access: bool | None = None
     file_mounts_mapping: dict[str, Any] | None = None
@@ -147,18 +93,22 @@ class StageSpec(Spec):
 
     @model_validator(mode="before")
     @classmethod
-    def _skypilot_sizes(cls, data: Any) -> Any:
-        """``inputs: {uri: GB}`` is SkyPilot's size for its egress model, not one of our edges."""
+    def _other_forms(cls, data: Any, info: ValidationInfo) -> Any:
         if not isinstance(data, dict):
             return data
-        out = dict(data)
-        for key in ("inputs", "outputs"):
-            given = out.get(key)
-            if isinstance(given, dict) and len(given) == 1:
-                size = next(iter(given.values()))
-                if isinstance(size, int | float) and not isinstance(size, bool):
-                    out[f"egress_{key}"] = out.pop(key)
-        return out
+        data = substituted(data, info.context)
+        return split_secret_references(pool_of_service(_sizes(data)))
+
+    def substituted(self) -> StageSpec:
+        """The same with its own variables in the fields that take them.
+
+        Raises:
+            pydantic.ValidationError: a replaced field no longer has a valid value.
+        """
+        data = self.model_dump(exclude_unset=True)
+        if not asks(data):
+            return self
+        return StageSpec.model_validate(data, context=Variables())
 
     @field_validator("name")
     @classmethod
@@ -173,7 +123,7 @@ class StageSpec(Spec):
     @field_validator("envs", mode="before")
     @classmethod
     def _envs(cls, value: Any) -> Any:
-        return _variables(value, "envs")
+        return variables(value, "envs")
 
     @field_validator("secrets", mode="before")
     @classmethod
@@ -232,44 +182,15 @@ class StageSpec(Spec):
         return list(dict.fromkeys([*self.needs, *(i.stage for i in self.inputs.values())]))
 
 
-def _variables(value: Any, word: str) -> Any:
-    if not isinstance(value, dict):
-        raise bad(
-            f"{word} must be a map, not {values.kind(value)}", f"write {word}: {{NAME: value}}"
-        )
-    out = {}
-    for name, entry in value.items():
-        if not isinstance(name, str) or not values.ENV_NAME.match(name):
-            fix = "use letters, digits and '_', not starting with a digit"
-            raise bad(f"{name!r} is not a name of a variable", fix, str(name))
-        out[name] = values.env_text(entry)
-    return out
-
-
-def secret_map(value: Any) -> dict[str, Any]:
-    """Names to values (None where the value is given at submission), from a map or a list.
-
-    ``secrets:[scope.]NAME`` is SkyPilot's reference to a stored secret; its name is ``NAME``.
-    """
-    if isinstance(value, list | tuple) and all(isinstance(name, str) for name in value):
-        value = dict.fromkeys(value)
-    if not isinstance(value, dict):
-        fix = "write secrets: [NAME, NAME], or a map of names"
-        raise bad("secrets must be a list of names or a map", fix)
-    out: dict[str, Any] = {}
-    for name, entry in value.items():
-        if not isinstance(name, str):
-            raise bad("the name of a secret must be text", "use letters, digits and '_'")
-        reference = name.startswith("secrets:")
-        if reference and entry is not None:
-            fix = "remove the value, or the prefix secrets:"
-            raise bad(f"the reference {name} cannot hold a value", fix, name)
-        plain = name.removeprefix("secrets:").rpartition(".")[2] if reference else name
-        if not values.ENV_NAME.match(plain):
-            fix = "use letters, digits and '_', not starting with a digit"
-            # Not shown: people write NAME=value here.
-            raise bad("an entry of secrets is not a name", fix)
-        out[plain] = entry if isinstance(entry, SecretStr) else values.env_text(entry)
+def _sizes(data: dict[str, Any]) -> dict[str, Any]:
+    """``inputs: {uri: GB}`` is SkyPilot's size for its egress model, not one of our edges."""
+    out = dict(data)
+    for key in ("inputs", "outputs"):
+        given = out.get(key)
+        if isinstance(given, dict) and len(given) == 1:
+            size = next(iter(given.values()))
+            if isinstance(size, int | float) and not isinstance(size, bool):
+                out[f"egress_{key}"] = out.pop(key)
     return out
 
 

@@ -8,7 +8,6 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 
 from stix.spec.models import PipelineSpec, Resources, StageSpec
-from stix.spec.substitution import substitute
 
 VERSION = 1
 
@@ -29,7 +28,7 @@ def to_wire(pipeline: PipelineSpec) -> dict[str, Any]:
 
 def stage_to_wire(stage: StageSpec) -> dict[str, Any]:
     """The canonical form of one stage, with its name."""
-    return _plain(substitute(stage))  # type: ignore[no-any-return]
+    return _plain(stage.substituted())  # type: ignore[no-any-return]
 
 
 def from_wire(data: dict[str, Any]) -> PipelineSpec:

@@ -1,0 +1,200 @@
+"""From documents to a pipeline: SkyPilot's tasks, or STIX's ``stages:``; collects what is wrong."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from stix.spec import chain, values
+from stix.spec.base import Spec
+from stix.spec.groups import check_group
+from stix.spec.messages import explain
+from stix.spec.models import PipelineSpec, StageSpec
+from stix.spec.problems import Path, Problem, error
+from stix.spec.sources import Sources
+from stix.spec.variables import Variables
+from stix.spec.yamltext import Document
+
+T = TypeVar("T", bound=Spec)
+
+
+def stage_name(text: str) -> str:
+    """The nearest valid name of a stage, or an empty text."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-_")[:100]
+
+
+class Reader:
+    """Turns documents into a pipeline.
+
+    Attributes:
+        problems: What is wrong, with paths and without places.
+        sources: Where everything lies.
+    """
+
+    def __init__(self, documents: list[Document], stem: str, above: Mapping[str, str]) -> None:
+        self.documents = documents
+        self.stem = stem
+        self.above = above
+        self.problems: list[Problem] = []
+        self.pruned: set[str] = set()
+        self.sources = Sources(documents)
+
+    def read(self) -> PipelineSpec | None:
+        """The pipeline, or None where nothing can be made of the documents."""
+        if not self.documents:
+            fix = "write at least run: COMMAND"
+            self.problems.append(error((), "the file is empty", fix))
+            return None
+        for number, problem in chain.not_maps(self.documents):
+            self.sources.stages[str(problem.parts[1])] = (number, ())
+            self.problems.append(problem)
+        if self.problems:
+            return None
+        first = self.documents[0].value
+        if "stages" in first:
+            return self._stages(first)
+        return self._chain()
+
+    def _stages(self, raw: dict[str, Any]) -> PipelineSpec | None:
+        if len(self.documents) > 1:
+            self.sources.stages["\0"] = (1, ())
+            fix = "write one document, or a chain of SkyPilot tasks without stages:"
+            self.problems.append(
+                error(("stages", "\0"), "a file with stages has one document", fix)
+            )
+        given = raw["stages"]
+        if not isinstance(given, dict) or not given:
+            fix = "write stages: {name: {run: COMMAND}}"
+            said = f"stages must be a map of stages, not {values.kind(given)}"
+            self.problems.append(error(("stages",), said if given else "there are no stages", fix))
+            given = {}
+        header = {k: v for k, v in raw.items() if k not in ("stages", "defaults")}
+        pipeline = self._validate(PipelineSpec, {"name": self.stem, **_given(header)}, ())
+        defaults = self._defaults(raw.get("defaults"))
+        beneath = _texts(pipeline.envs if pipeline is not None else {})
+        if defaults is not None:
+            beneath |= _texts(defaults.envs)
+        stages = {}
+        for name, body in given.items():
+            raw_stage = {} if body is None else body
+            at: Path = ("stages", name)
+            stage = self._validate(StageSpec, raw_stage, at, Variables(beneath, self.above))
+            if stage is None:
+                stage = self._what_is_sound(raw_stage, ("stages", name))
+            if self._named(name, stage):
+                stages[name] = stage
+        return self._assemble(pipeline, defaults, stages)
+
+    def _defaults(self, raw: Any) -> StageSpec | None:
+        return None if raw is None else self._validate(StageSpec, raw, ("defaults",))
+
+    def _named(self, name: str, stage: StageSpec) -> bool:
+        at: Path = ("stages", name)
+        if not values.STAGE_NAME.match(name):
+            fix = "use at most 100 letters, digits, '-' and '_', starting with a letter or digit"
+            said = f"{name!r} is not a valid name of a stage"
+            self.problems.append(error(at, said, fix, on_key=True))
+        elif stage.name not in (None, name):
+            said = f"the stage {name} calls itself {stage.name!r}"
+            fix = f"remove name; the key {name} is the name"
+            self.problems.append(error((*at, "name"), said, fix))
+        else:
+            return True
+        return False
+
+    def _assemble(
+        self,
+        pipeline: PipelineSpec | None,
+        defaults: StageSpec | None,
+        stages: dict[str, StageSpec],
+    ) -> PipelineSpec | None:
+        if pipeline is None:
+            return None
+        whole = pipeline.model_copy(update={"defaults": defaults, "stages": stages})
+        for name in stages if defaults is not None else ():
+            one = whole.model_copy(update={"stages": {name: stages[name]}})
+            try:
+                one.resolved()
+            except ValidationError as refusal:
+                raw = stages[name].model_dump(exclude_unset=True)
+                self.problems += explain(refusal, raw, StageSpec, ("stages", name))
+        return whole
+
+    def _what_is_sound(self, raw: Any, at: Path) -> StageSpec:
+        """A refused stage without its wrong fields, so that its edges can still be checked."""
+        wrong = {
+            p.parts[len(at)]
+            for p in self.problems
+            if p.parts[: len(at)] == at and len(p.parts) > len(at)
+        }
+        self.pruned |= {str(field) for field in wrong}
+        kept = {k: v for k, v in raw.items() if k not in wrong} if isinstance(raw, dict) else {}
+        try:
+            return StageSpec.model_validate(kept)
+        except ValidationError:
+            self.pruned |= {"outputs", "matrix"}
+            return StageSpec()
+
+    def sound(self, problem: Problem) -> bool:
+        """Whether a problem between stages stands, although some stages are known in part only."""
+        field = problem.parts[2] if len(problem.parts) > 2 else ""
+        unsure = {"inputs", "when"} if {"outputs", "matrix"} & self.pruned else set[str]()
+        return problem.severity == "error" and field in {"needs", "inputs", "when"} - unsure
+
+    def _chain(self) -> PipelineSpec | None:
+        found = chain.split(self.documents)
+        header = _given(found.header)
+        names = self._chain_names(found.tasks, str(header.get("name") or self.stem))
+        self.sources.stages |= {n: (i, ()) for n, (i, _) in zip(names, found.tasks, strict=True)}
+        if found.parallel:
+            tasks = [(n, d.value) for n, (_, d) in zip(names, found.tasks, strict=True)]
+            self.problems += check_group(found.header, tasks)
+        stages = {}
+        for position, (name, (_, document)) in enumerate(zip(names, found.tasks, strict=True)):
+            context = Variables(above=self.above)
+            stage = self._validate(StageSpec, document.value, ("stages", name), context)
+            if stage is None:
+                continue
+            if position and not found.parallel and not stage.needs:
+                stage.needs = [names[position - 1]]
+            alone = len(found.tasks) == 1 and stage.name
+            header.setdefault("name", stage.name if alone else self.stem)
+            stage.name = name
+            stages[name] = stage
+        return self._assemble(self._validate(PipelineSpec, header, ()), None, stages)
+
+    def _chain_names(self, tasks: list[tuple[int, Document]], stem: str) -> list[str]:
+        """Names of stages: the tasks' own, or ``<pipeline>-<number>`` as SkyPilot gives."""
+        names = []
+        for position, (number, document) in enumerate(tasks):
+            given = document.value.get("name")
+            unnamed = stem if len(tasks) == 1 else f"{stem}-{position}"
+            names.append(stage_name(given if isinstance(given, str) else "") or stage_name(unnamed))
+            if Counter(names)[names[-1]] > 1:
+                self.sources.stages[f"\0{number}"] = (number, ())
+                at: Path = ("stages", f"\0{number}", "name")
+                said = f"two tasks are called {names[-1]!r}"
+                self.problems.append(error(at, said, "give each task a name of its own"))
+                names[-1] = f"{names[-1]}-{position}"
+        return names
+
+    def _validate(
+        self, model: type[T], raw: Any, at: Path, context: Variables | None = None
+    ) -> T | None:
+        try:
+            return model.model_validate(raw, context=context)
+        except ValidationError as refusal:
+            self.problems += explain(refusal, raw, model, at)
+            return None
+
+
+def _given(raw: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in raw.items() if v is not None}
+
+
+def _texts(envs: Mapping[str, str | None]) -> dict[str, str]:
+    return {k: v for k, v in envs.items() if v is not None}
