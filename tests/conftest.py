@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator
 
 import pytest
@@ -12,6 +13,10 @@ pytest_plugins = ["tests.support.hosts", "tests.support.server"]
 # Decorating a function starts the local server: to import a test module must not do so, in the
 # developer's own home. Tests of just that drop the variable.
 os.environ.setdefault("STIX_PREFECT", "off")
+
+# A shell that starts this in the background ignores SIGINT, and so would every command under test.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
