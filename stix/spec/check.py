@@ -22,12 +22,15 @@ STAGE_FIELDS = ("status", "result", "results")
 """What ``when`` may ask of a stage: its state, its results, and those of each of its points."""
 
 
-def check(pipeline: PipelineSpec, base: FilePath | None = None) -> list[Problem]:
+def check(
+    pipeline: PipelineSpec, base: FilePath | None = None, *, idle: bool = False
+) -> list[Problem]:
     """Every problem of a pipeline, with paths and without places.
 
     Args:
         pipeline: Merged with its defaults or not.
         base: Folder against which local paths are checked; None checks none.
+        idle: Whether a stage may have nothing to run, as a task of SkyPilot may.
     """
     pipeline = pipeline.resolved()
     problems: list[Problem] = []
@@ -36,6 +39,7 @@ def check(pipeline: PipelineSpec, base: FilePath | None = None) -> list[Problem]
     for name, stage in pipeline.stages.items():
         at: Path = ("stages", name)
         problems += _edges(pipeline, name, stage)
+        problems += _idle(at, stage, idle)
         problems += _contents(at, stage)
         if base is not None:
             problems += _paths(at, stage, base)
@@ -71,9 +75,15 @@ def _edges(pipeline: PipelineSpec, name: str, stage: StageSpec) -> Iterator[Prob
             yield error(at, said, fix)
 
 
-def _contents(at: Path, stage: StageSpec) -> Iterator[Problem]:
+def _idle(at: Path, stage: StageSpec, allowed: bool) -> Iterator[Problem]:
     if stage.run is None and stage.setup is None and not _served(stage):
-        yield error(at, "the stage has no run", "add run: COMMAND", on_key=True)
+        if allowed:
+            yield warning(at, "there is nothing to run: the stage ends at once", "add run: COMMAND")
+        else:
+            yield error(at, "the stage has no run", "add run: COMMAND", on_key=True)
+
+
+def _contents(at: Path, stage: StageSpec) -> Iterator[Problem]:
     yield from _when(at, stage)
     for key in stage.matrix:
         for word, names in (("envs", stage.envs), ("secrets", stage.secrets)):

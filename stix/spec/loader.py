@@ -112,12 +112,12 @@ def load_text(
     problems = reader.problems
     if problems and pipeline is not None:
         # What is wrong inside a stage must not hide what is wrong between the stages.
-        problems += [p for p in check(pipeline, None) if reader.sound(p)]
+        problems += [p for p in check(pipeline, None, idle=True) if reader.sound(p)]
     elif pipeline is not None:
         pipeline = override(pipeline, given)
         problems = missing_values(pipeline, secrets=given.complete)
         problems += _substitute(pipeline)
-        problems += check(pipeline, base)
+        problems += check(pipeline, base, idle=reader.chained)
     located = [reader.sources.locate(p, name) for p in problems]
     errors = [p for p in located if p.severity == "error"]
     if errors or pipeline is None:

@@ -33,6 +33,7 @@ class Reader:
     Attributes:
         problems: What is wrong, with paths and without places.
         sources: Where everything lies.
+        chained: Whether these are SkyPilot's tasks.
     """
 
     def __init__(self, documents: list[Document], stem: str, above: Mapping[str, str]) -> None:
@@ -42,6 +43,7 @@ class Reader:
         self.problems: list[Problem] = []
         self.pruned: set[str] = set()
         self.sources = Sources(documents)
+        self.chained = False
 
     def read(self) -> PipelineSpec | None:
         """The pipeline, or None where nothing can be made of the documents."""
@@ -57,6 +59,7 @@ class Reader:
         first = self.documents[0].value
         if "stages" in first:
             return self._stages(first)
+        self.chained = True
         return self._chain()
 
     def _stages(self, raw: dict[str, Any]) -> PipelineSpec | None:

@@ -147,7 +147,7 @@ def read_spec(wire: dict[str, Any]) -> PipelineSpec:
         fix = "install the same release of STIX as the server's"
         raise UsageError(str(refusal), fix=fix) from None
     problems = [
-        *check(pipeline),
+        *check(pipeline, idle=True),
         *missing_values(pipeline, secrets=False),
         *pipeline_refusals(pipeline),
     ]
