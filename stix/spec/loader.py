@@ -116,7 +116,7 @@ def load_text(
     elif pipeline is not None:
         pipeline = override(pipeline, given)
         problems = missing_values(pipeline, secrets=given.complete)
-        problems += _substitute(pipeline)
+        problems += [] if reader.substituted else _substitute(pipeline)
         problems += check(pipeline, base, idle=reader.chained)
     located = [reader.sources.locate(p, name) for p in problems]
     errors = [p for p in located if p.severity == "error"]

@@ -34,6 +34,8 @@ class Reader:
         problems: What is wrong, with paths and without places.
         sources: Where everything lies.
         chained: Whether these are SkyPilot's tasks.
+        substituted: Whether variables are in their places already. Below defaults they are not:
+            a field of the defaults waits for the variables of each stage.
     """
 
     def __init__(self, documents: list[Document], stem: str, above: Mapping[str, str]) -> None:
@@ -44,6 +46,7 @@ class Reader:
         self.pruned: set[str] = set()
         self.sources = Sources(documents)
         self.chained = False
+        self.substituted = True
 
     def read(self) -> PipelineSpec | None:
         """The pipeline, or None where nothing can be made of the documents."""
@@ -78,14 +81,14 @@ class Reader:
         header = {k: v for k, v in raw.items() if k not in ("stages", "defaults")}
         pipeline = self._validate(PipelineSpec, {"name": self.stem, **_given(header)}, ())
         defaults = self._defaults(raw.get("defaults"))
+        self.substituted = defaults is None
         beneath = _texts(pipeline.envs if pipeline is not None else {})
-        if defaults is not None:
-            beneath |= _texts(defaults.envs)
+        context = Variables(beneath, self.above) if self.substituted else None
         stages = {}
         for name, body in given.items():
             raw_stage = {} if body is None else body
             at: Path = ("stages", name)
-            stage = self._validate(StageSpec, raw_stage, at, Variables(beneath, self.above))
+            stage = self._validate(StageSpec, raw_stage, at, context)
             if stage is None:
                 stage = self._what_is_sound(raw_stage, ("stages", name))
             if self._named(name, stage):

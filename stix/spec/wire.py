@@ -15,8 +15,8 @@ VERSION = 1
 def to_wire(pipeline: PipelineSpec) -> dict[str, Any]:
     """JSON-safe and deterministic: defaults merged, durations in seconds, no secret values.
 
-    Fields that hold their default are left out. Variables are substituted in ``workdir`` and
-    ``file_mounts``. Equal pipelines give equal forms.
+    Fields that hold their default are left out. Variables in fields stay
+    as they are: `StageSpec.substituted` replaces them, once. Equal pipelines give equal forms.
     """
     whole = pipeline.resolved()
     stages = {name: stage_to_wire(stage) for name, stage in whole.stages.items()}
@@ -28,7 +28,7 @@ def to_wire(pipeline: PipelineSpec) -> dict[str, Any]:
 
 def stage_to_wire(stage: StageSpec) -> dict[str, Any]:
     """The canonical form of one stage, with its name."""
-    return _plain(stage.substituted())  # type: ignore[no-any-return]
+    return _plain(stage)  # type: ignore[no-any-return]
 
 
 def from_wire(data: dict[str, Any]) -> PipelineSpec:
