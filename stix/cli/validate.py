@@ -10,41 +10,81 @@ from stix.cli.options import output_option
 from stix.cli.output import message, show
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stix.spec.conformance import Row
+    from stix.spec.models import PipelineSpec
     from stix.spec.problems import Problem
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True)
+@click.option("--report", is_flag=True, help="Show what is made of each key of the files.")
 @output_option
-def validate(files: tuple[str, ...], output: str) -> int:
-    """Check FILES without running them: every problem with its line, column and fix."""
+def validate(files: tuple[str, ...], report: bool, output: str) -> int:
+    """Check FILES without running them: every problem with its line, column and fix.
+
+    With --report, every key is shown as used, mapped (to what) or refused (why).
+    """
+    answers: list[dict[str, Any]] = []
+    lines: list[str] = []
+    for file in files:
+        answer, rows = _reported(file) if report else (_checked(file), [])
+        answers.append(answer)
+        lines += [_line(answer)] if answer["ok"] else []
+        if rows and output == "table":
+            from stix.cli.report import table
+
+            lines.append(table(file, rows))
+    show(output, answers, lambda: "\n".join(lines))
+    return 0 if all(answer["ok"] for answer in answers) else 1
+
+
+def _checked(file: str) -> dict[str, Any]:
     from stix.client.submit import load
     from stix.spec.overrides import Overrides
     from stix.spec.problems import SpecErrors
 
-    answers: list[dict[str, Any]] = []
-    for file in files:
-        problems: list[Problem] = []
-        name, stages, ok = "", 0, True
-        try:
-            loaded = load(file, Overrides(complete=False))
-            problems, name = list(loaded.warnings), loaded.pipeline.name
-            stages = len(loaded.pipeline.stages)
-        except SpecErrors as refusal:
-            problems, ok = list(refusal.problems), False
-        for problem in problems:
+    try:
+        loaded = load(file, Overrides(complete=False))
+    except SpecErrors as refusal:
+        return _answer(file, None, refusal.problems)
+    return _answer(file, loaded.pipeline, loaded.warnings)
+
+
+def _reported(file: str) -> tuple[dict[str, Any], list[Row]]:
+    """The answer with the report. A refused key is told there, and not as a message as well."""
+    from stix.client.report import report_file
+    from stix.spec.overrides import Overrides
+    from stix.spec.problems import SpecErrors
+
+    try:
+        found = report_file(file, Overrides(complete=False))
+    except SpecErrors as refusal:
+        return {**_answer(file, None, refusal.problems), "report": []}, []
+    valid = found.loaded is not None
+    quiet = [p for p in found.problems if valid and p.severity == "error"]
+    pipeline = found.loaded.pipeline if found.loaded is not None and found.ok else None
+    answer = _answer(file, pipeline, found.problems, quiet)
+    return {**answer, "report": [row.to_dict() for row in found.rows]}, found.rows
+
+
+def _answer(
+    file: str,
+    pipeline: PipelineSpec | None,
+    problems: Sequence[Problem],
+    quiet: Sequence[Problem] = (),
+) -> dict[str, Any]:
+    for problem in problems:
+        if problem not in quiet:
             message(str(problem))
-        answers.append(
-            {
-                "file": file,
-                "ok": ok,
-                "name": name,
-                "stages": stages,
-                "problems": [problem.to_dict() for problem in problems],
-            }
-        )
-    show(output, answers, lambda: "\n".join(_line(answer) for answer in answers if answer["ok"]))
-    return 0 if all(answer["ok"] for answer in answers) else 1
+    return {
+        "file": file,
+        "ok": pipeline is not None,
+        "name": pipeline.name if pipeline is not None else "",
+        "stages": len(pipeline.stages) if pipeline is not None else 0,
+        "problems": [problem.to_dict() for problem in problems],
+    }
 
 
 def _line(answer: dict[str, Any]) -> str:

@@ -1,0 +1,157 @@
+"""Every key that a pipeline or a stage holds, with its status; for models and plain data alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from stix.spec.base import Spec
+from stix.spec.problems import Path
+from stix.spec.resources import Resources
+from stix.spec.statuses import NOTHING, TABLE, WHOLE, Cases, Status
+
+ANY = "*"
+"""Stands for a name that the user chose, in a key of the specification."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key that is given.
+
+    Attributes:
+        path: Where it lies.
+        shape: The same with `ANY` for names and for numbers of entries: the key of the
+            specification, such as ``("file_mounts", "*", "mode")``.
+        status: None where no model knows the key.
+        value: What it holds.
+        part: Its status is only that of the key above.
+    """
+
+    path: Path
+    shape: Path
+    status: Status | None
+    value: Any = None
+    part: bool = False
+
+
+def keys(model: type[Spec], value: Any, at: Path = (), shape: Path = ()) -> Iterator[Key]:
+    """Every key of a value that is to be, or is, a ``model``.
+
+    Args:
+        model: The model.
+        value: An instance of it, or a map as a file has it.
+        at: The path of the value.
+        shape: The same, as in `Key`.
+    """
+    for name, entry in _items(value):
+        field = _field(model, name)
+        here = Key((*at, name), (*shape, name), _status(model, name, field, entry), entry)
+        yield here
+        yield from _below(here, field, model)
+
+
+def kinds(model: type[Spec], field: FieldInfo) -> tuple[list[type[Spec]], list[type[Spec]]]:
+    """The models that may be the value of a field, and those that may be an entry of it."""
+    plain = list(members(field.annotation))
+    nested = [m for a in plain if get_origin(a) in (dict, list) for m in members(get_args(a)[-1])]
+    return [m for m in plain if _is_spec(m)], [m for m in nested if _is_spec(m)]
+
+
+def members(annotation: Any) -> Iterator[Any]:
+    """The alternatives of an annotation, without Annotated and unions."""
+    if get_origin(annotation) is Annotated:
+        yield from members(get_args(annotation)[0])
+    elif get_origin(annotation) in (dict, list) or not get_args(annotation):
+        yield annotation
+    else:
+        for member in get_args(annotation):
+            yield from members(member)
+
+
+def _is_spec(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Spec)
+
+
+def _items(value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for name, entry in value.items():
+            yield str(name), entry
+    elif isinstance(value, BaseModel):
+        for name, field in type(value).model_fields.items():
+            entry = getattr(value, name)
+            if name in value.model_fields_set or entry != field.get_default(
+                call_default_factory=True
+            ):
+                yield field.alias or name, entry
+
+
+def _field(model: type[Spec], name: str) -> FieldInfo | None:
+    found = model.model_fields.get(name)
+    return found or next((f for f in model.model_fields.values() if f.alias == name), None)
+
+
+def _status(model: type[Spec], name: str, field: FieldInfo | None, value: Any) -> Status | None:
+    found = TABLE.get(model, {}).get(name)
+    if found is None:
+        return None
+    if _empty(model, field, value):
+        return NOTHING
+    return found.status(value) if isinstance(found, Cases) else found
+
+
+def _empty(model: type[Spec], field: FieldInfo | None, value: Any) -> bool:
+    """Whether a value asks for nothing. An empty service is one; empty resources ask nothing."""
+    if value is None or value == []:
+        return True
+    direct = kinds(model, field)[0] if field is not None else []
+    return value == {} and (not direct or Resources in direct)
+
+
+def _below(above: Key, field: FieldInfo | None, model: type[Spec]) -> Iterator[Key]:
+    status = above.status
+    direct, entries = kinds(model, field) if field is not None else ([], [])
+    if status is None or status.word == "refused" or not (direct or entries):
+        rule = TABLE.get(model, {}).get(str(above.path[-1]))
+        yield from _parts(above, rule if isinstance(rule, Cases) and rule.each else None)
+    elif direct:
+        yield from keys(direct[0], above.value, above.path, above.shape)
+    else:
+        yield from _entries(above, entries[0])
+
+
+def _entries(above: Key, kind: type[Spec]) -> Iterator[Key]:
+    """Entries of a map or list of models."""
+    for name, entry in _named(above.value):
+        whole = WHOLE.get(kind)
+        status = whole.status(entry) if whole is not None else above.status
+        here = Key((*above.path, name), (*above.shape, ANY), status, entry, part=whole is None)
+        if isinstance(name, str):
+            yield here
+        if status is not None and status.word == "refused":
+            yield from _parts(here, None)
+        else:
+            yield from keys(kind, entry, here.path, here.shape)
+
+
+def _parts(above: Key, each: Cases | None) -> Iterator[Key]:
+    """What lies below a key without keys of the specification below it, or below a refused one."""
+    for name, entry in _named(above.value):
+        path, shape = (*above.path, name), (*above.shape, ANY)
+        here = replace(above, path=path, shape=shape, value=entry, part=True)
+        if each is not None and isinstance(name, str):
+            own = each.status({name: entry})
+            here = replace(here, status=own, part=own.word == above.status.word)  # type: ignore[union-attr]
+        if isinstance(name, str):
+            yield here
+        yield from _parts(here, None)
+
+
+def _named(value: Any) -> Iterator[tuple[str | int, Any]]:
+    if isinstance(value, list | tuple):
+        yield from enumerate(value)
+    else:
+        yield from _items(value)

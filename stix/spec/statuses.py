@@ -1,0 +1,318 @@
+"""What each key of a file is in this release: used, mapped to something else, or refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from stix.spec.base import Spec
+from stix.spec.edges import InputSpec, OutputSpec
+from stix.spec.models import PipelineSpec
+from stix.spec.recovery import JobRecovery, RecoveryPolicy, Rule
+from stix.spec.resources import Resources
+from stix.spec.stage import StageSpec
+from stix.spec.storage import MODES, StorageMount, is_url
+
+Word = Literal["used", "mapped", "refused"]
+
+
+@dataclass(frozen=True)
+class Status:
+    """What a key is.
+
+    Attributes:
+        word: ``used``: something acts on it. ``mapped``: something else does what it asks for.
+            ``refused``: nothing does, so that a file that holds it does not run.
+        to: Where it is mapped to, or what to write instead.
+        why: Why it is refused, or how far the mapping goes.
+        below: The key below this one at which a refusal is shown, where the file holds it.
+        whole: ``why`` is a sentence of its own, and is not about the key as such.
+    """
+
+    word: Word
+    to: str = ""
+    why: str = ""
+    below: str = ""
+    whole: bool = False
+
+    def naming(self, value: str) -> Status:
+        """The same about a value."""
+        to, why = self.to.replace("{value}", value), self.why.replace("{value}", value)
+        return replace(self, to=to, why=why)
+
+
+@dataclass(frozen=True)
+class Cases:
+    """A status that depends on the value.
+
+    Attributes:
+        of: The case of a value, as a file or a model has it, and what to call the value.
+        cases: Case, in words of the documentation, to status.
+        each: The value is a map whose entries have a status each.
+    """
+
+    of: Callable[[Any], tuple[str, str]]
+    cases: Mapping[str, Status]
+    each: bool = False
+
+    def status(self, value: Any) -> Status:
+        case, shown = self.of(value)
+        return self.cases[case].naming(shown)
+
+
+USED = Status("used")
+NOTHING = Status("mapped", "its default", "nothing is given")
+
+
+def _mapped(to: str, why: str = "") -> Status:
+    return Status("mapped", to, why)
+
+
+def _refused(why: str, instead: str) -> Status:
+    return Status("refused", instead, why)
+
+
+def _value(why: str, instead: str, below: str = "") -> Status:
+    """A refusal of a value, rather than of the key."""
+    return Status("refused", instead, why, below, whole=True)
+
+
+def _used(names: str) -> dict[str, Status | Cases]:
+    return dict.fromkeys(names.split(), USED)
+
+
+_BY_MEMORY = re.compile(r"(?:[A-Za-z]+:)?\d+(?:\.\d+)?GB\+?(?::\d+(?:\.\d+)?)?\Z", re.IGNORECASE)
+_COPIED = ("s3", "file")
+_REFERENCE = "secrets:"
+
+
+def _workdir(value: Any) -> tuple[str, str]:
+    return ("a local folder" if isinstance(value, str) else "a repository of git"), ""
+
+
+def _accelerators(value: Any) -> tuple[str, str]:
+    entries = value if isinstance(value, list | tuple | dict) else [value]
+    for name in entries:
+        if isinstance(name, dict):
+            return _accelerators(name)
+        if isinstance(name, str) and _BY_MEMORY.match(name.strip()):
+            return "by memory", name.strip()
+    return "by name", ""
+
+
+def _secrets(value: Any) -> tuple[str, str]:
+    """References to a store of secrets; a map may hold their names without a value as well."""
+    names = []
+    for name in value if isinstance(value, list | tuple | dict) else ():
+        empty = isinstance(value, dict) and value[name] is None
+        if isinstance(name, str) and (empty or name.startswith(_REFERENCE)):
+            names.append(name.removeprefix(_REFERENCE).rpartition(".")[2])
+    return ("by reference" if names else "by name or value"), ", ".join(
+        f"--secret {name}" for name in names
+    )
+
+
+def _sized(value: Any) -> tuple[str, str]:
+    sizes = isinstance(value, dict) and [
+        isinstance(size, int | float) and not isinstance(size, bool) for size in value.values()
+    ]
+    return ("{uri: GB}" if sizes == [True] else "edges of the pipeline"), ""
+
+
+def _server_access(value: Any) -> tuple[str, str]:
+    return ("false" if value is False else "true"), ""
+
+
+def _execution(value: Any) -> tuple[str, str]:
+    return ("parallel" if value == "parallel" else "serial"), ""
+
+
+def _held(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, dict) else getattr(value, name, None)
+
+
+def _mount(value: Any) -> tuple[str, str]:
+    """An entry of ``file_mounts``: a text copies; a map mounts unless it says otherwise."""
+    if isinstance(value, str):
+        return _source(value)
+    mode = str(_held(value, "mode") or "MOUNT").upper()
+    if mode in MODES and mode != "COPY":
+        return "mode MOUNT or MOUNT_CACHED", mode
+    source = _held(value, "source")
+    if isinstance(source, list | tuple):
+        return "several sources", ""
+    return _source(source)
+
+
+def _source(value: Any) -> tuple[str, str]:
+    if not isinstance(value, str):
+        return "no source", ""
+    scheme = value.partition("://")[0].lower() if is_url(value) else "file"
+    return ("a copy" if scheme in _COPIED else "a copy from another store"), scheme
+
+
+def _persistent(value: Any) -> tuple[str, str]:
+    return ("false" if value is False else "true"), ""
+
+
+_NO_BUCKETS = _refused("buckets are not made", "name the source by a path or URL alone")
+_NO_GROUPS = "job groups are not run by this release"
+_RECOVERY = "recovery of the stage"
+
+MOUNT = Cases(
+    _mount,
+    {
+        "a copy": USED,
+        "a copy from another store": _value(
+            "copies from {value}:// are not made by this release",
+            "use a local path, s3:// or file://",
+        ),
+        "mode MOUNT or MOUNT_CACHED": _value(
+            "mode {value} does not act: buckets are not mounted",
+            "write mode: COPY, or the source as plain text",
+            "mode",
+        ),
+        "several sources": _value("one source is needed", "name one path or URL", "source"),
+        "no source": _value("one source is needed", "name one path or URL"),
+    },
+)
+_ACCELERATORS = {
+    "by name": USED,
+    "by memory": _value(
+        "the accelerator {value} is named by its memory, which this release cannot look up",
+        "name the accelerator, such as A100:1",
+    ),
+}
+
+STAGE: dict[str, Status | Cases] = {
+    **_used("name num_nodes resources file_mounts setup run envs needs"),
+    **_used("matrix max_parallel allowed_failures when recovery cache timeout"),
+    "workdir": Cases(
+        _workdir,
+        {
+            "a local folder": USED,
+            "a repository of git": _value(
+                "a workdir from git does not act",
+                "clone it and name the folder, or clone it in setup",
+            ),
+        },
+    ),
+    "secrets": Cases(
+        _secrets,
+        {
+            "by name or value": USED,
+            "by reference": _mapped("{value}", "there is no store of secrets"),
+        },
+        each=True,
+    ),
+    **{
+        f"{prefix}{word}": Cases(
+            _sized,
+            {
+                "edges of the pipeline": USED,
+                "{uri: GB}": _refused(
+                    "sizes for an egress model do not act", f"remove {word}, or {other}"
+                ),
+            },
+        )
+        for prefix in ("", "egress_")
+        for word, other in (("inputs", "name stage.output"), ("outputs", "name a path"))
+    },
+    "service": _refused(
+        "services are not run by this release", "run the command as a stage without service"
+    ),
+    "pool": _refused(
+        "pools of workers are not run by this release", "run the command as a stage without pool"
+    ),
+    "config": _refused("per-task configuration of clouds does not act", "remove config"),
+    "event_callback": _refused(
+        "callbacks are not called", "remove it; follow the run with stix logs"
+    ),
+    "volumes": _refused(
+        "volumes are not mounted", "copy the data with file_mounts, or pass it as outputs"
+    ),
+    "volume_mounts": _refused("volumes are not mounted", "copy the data with file_mounts"),
+    "managed_secrets": _refused(
+        "there is no store of secrets", "write secrets: [NAME] and pass --secret NAME"
+    ),
+    "api_server_access": Cases(
+        _server_access,
+        {
+            "true": _refused("stages get no access to the server", "remove it"),
+            "false": _mapped("the default", "stages get no access to the server"),
+        },
+    ),
+    "file_mounts_mapping": _refused("this is SkyPilot's own field", "remove it"),
+}
+
+RESOURCES: dict[str, Status | Cases] = {
+    **_used("infra cpus memory instance_type use_spot max_hourly_cost any_of ordered"),
+    **dict.fromkeys(("cloud", "region", "zone"), _mapped("infra")),
+    "accelerators": Cases(_accelerators, _ACCELERATORS, each=True),
+    "gpus": Cases(_accelerators, {**_ACCELERATORS, "by name": _mapped("accelerators")}, each=True),
+    "job_recovery": _mapped(_RECOVERY),
+    "autostop": _mapped("the end of the stage", "a node is released as soon as its stage ends"),
+    "ephemeral_storage": _mapped("nothing", "SkyPilot accepts and ignores it too"),
+    "labels": _refused("nodes of this release have no tags", "remove labels"),
+    "image_id": _refused("images and containers are not chosen", "install what you need in setup"),
+    "ports": _refused("ports are not opened", "remove ports"),
+    "disk_size": _refused("the size of the disk is not chosen", "remove disk_size"),
+    "disk_tier": _refused("the tier of the disk is not chosen", "remove disk_tier"),
+    "network_tier": _refused("the tier of the network is not chosen", "remove network_tier"),
+    "local_disk": _refused("local disks are not chosen", "remove local_disk"),
+    "priority": _refused("there is no queue by priority", "remove priority"),
+    "priority_class": _refused("there is no queue by priority", "remove priority_class"),
+    "accelerator_args": _refused("arguments of accelerators do not act", "remove accelerator_args"),
+    "volumes": _refused("volumes are not attached", "copy the data with file_mounts"),
+}
+
+PIPELINE: dict[str, Status | Cases] = {
+    **_used("name envs defaults stages deadline max_parallel"),
+    "secrets": STAGE["secrets"],
+    "execution": Cases(
+        _execution,
+        {
+            "serial": USED,
+            "parallel": _value(
+                f"execution: parallel does not act: {_NO_GROUPS}",
+                "write stages: with the tasks side by side, without needs",
+            ),
+        },
+    ),
+    **{
+        name: _refused(_NO_GROUPS, f"remove {name}")
+        for name in ("primary_tasks", "termination_delay", "inter_connection")
+    },
+}
+
+TABLE: dict[type[Spec], dict[str, Status | Cases]] = {
+    PipelineSpec: PIPELINE,
+    StageSpec: STAGE,
+    Resources: RESOURCES,
+    StorageMount: {
+        **_used("source mode"),
+        **dict.fromkeys(("name", "store", "type", "config"), _NO_BUCKETS),
+        "persistent": Cases(
+            _persistent,
+            {
+                "true": _mapped("the default", "a copy leaves its source as it is"),
+                "false": replace(_NO_BUCKETS, to="remove persistent"),
+            },
+        ),
+    },
+    JobRecovery: {
+        "strategy": _mapped(f"{_RECOVERY}: next of preempted and node_lost"),
+        "max_restarts_on_errors": _mapped(f"{_RECOVERY}: retries of user_error"),
+        "recover_on_exit_codes": _mapped(f"{_RECOVERY}: free_exit_codes of user_error"),
+    },
+    RecoveryPolicy: _used("capacity preempted node_lost setup_failed user_error timeout"),
+    Rule: _used("retries backoff max_backoff next exit_codes free_exit_codes"),
+    InputSpec: _used("from path"),
+    OutputSpec: _used("path"),
+}
+"""Every key that a model accepts. What lies below a refused key is refused with it."""
+
+WHOLE: dict[type[Spec], Cases] = {StorageMount: MOUNT}
+"""Models whose status as a whole depends on the value; keys of their own count if it is used."""
