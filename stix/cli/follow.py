@@ -113,12 +113,12 @@ def _progress(
 
 
 def _wants_cancel(run: str) -> bool:
-    message(
-        f"\ndetached: the run goes on; `stix runs show {run} --watch` follows it, "
-        f"`stix logs {run}` prints its output.\n"
-        f"Press Ctrl-C again within {SECOND_CTRL_C:g} s to cancel it."
-    )
     try:
+        message(
+            f"\ndetached: the run goes on; `stix runs show {run} --watch` follows it, "
+            f"`stix logs {run}` prints its output.\n"
+            f"Press Ctrl-C again within {SECOND_CTRL_C:g} s to cancel it."
+        )
         time.sleep(SECOND_CTRL_C)
     except KeyboardInterrupt:
         return True

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 import psutil
@@ -44,6 +45,7 @@ class Sockets:
         self.seen: set[tuple[str, str]] = set()
         self.processes: set[str] = set()
         self.looks = 0
+        self._others: Counter[tuple[int, float]] = Counter()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work)
 
@@ -59,9 +61,17 @@ class Sockets:
         while not self._stop.is_set():
             for process in psutil.process_iter():
                 with contextlib.suppress(psutil.Error, OSError):
-                    if self._ours(process):
-                        self._look(process)
+                    self._consider(process)
             self.looks += 1
+
+    def _consider(self, process: psutil.Process) -> None:
+        known = process.pid, process.create_time()
+        if self._others[known] > 5:
+            return  # a look must be quick to meet a command that is short
+        if self._ours(process):
+            self._look(process)
+        else:
+            self._others[known] += 1
 
     def _ours(self, process: psutil.Process) -> bool:
         if process.environ().get("STIX_HOME") == str(self.home):
