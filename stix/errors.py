@@ -26,3 +26,7 @@ class UsageError(StixError):
     """The call itself is wrong (exit code 2)."""
 
     exit_code = 2
+
+
+class NotYet(StixError, NotImplementedError):
+    """Something that SkyPilot has and this release does not; the fix says what to use meanwhile."""

@@ -97,8 +97,9 @@ def write_call(call: Call, folder: Path) -> None:
 def _stage(call: Call) -> StageSpec:
     given = dict(call.stage)
     outputs = {**given.pop("outputs", {}), RESULT: f"{CALL_FOLDER}-result"}
-    return StageSpec(
-        **{"cache": False, **given, "workdir": ".", "outputs": outputs, "run": _script()}
+    # Not the constructor: this stage joins no DAG whose block is open.
+    return StageSpec.model_validate(
+        {"cache": False, **given, "workdir": ".", "outputs": outputs, "run": _script()}
     )
 
 

@@ -129,7 +129,7 @@ def _check(options: Mapping[str, Any]) -> None:
     from stix.spec.problems import SpecErrors
 
     try:
-        StageSpec(**options, run="true")
+        StageSpec.model_validate({**options, "run": "true"})
     except ValidationError as refusal:
         raise SpecErrors(explain(refusal, options, StageSpec, ())) from None
 

@@ -50,12 +50,22 @@ def load_file(path: str | FilePath, given: Overrides | None = None) -> Loaded:
     Raises:
         SpecErrors: it cannot be read, or is refused; holds every problem.
     """
+    text = read_file(path)
+    return load_text(text, str(path), given, base=FilePath(path).resolve().parent)
+
+
+def read_file(path: str | FilePath) -> str:
+    """The text of a file.
+
+    Raises:
+        SpecErrors: it cannot be read, or is no text.
+    """
     file = FilePath(path)
     problem = _unreadable(file)
     if problem is not None:
         raise SpecErrors([problem])
     try:
-        text = file.read_bytes().decode("utf-8-sig")
+        return file.read_bytes().decode("utf-8-sig")
     except OSError as refusal:
         message = f"the file cannot be read: {refusal.strerror}"
         raise SpecErrors([_at(str(path), 1, 1, message, "check its permissions")]) from None
@@ -65,7 +75,6 @@ def load_file(path: str | FilePath, given: Overrides | None = None) -> Loaded:
         column = refusal.start - (before.rfind(b"\n") + 1) + 1
         message = "the file is not UTF-8 text"
         raise SpecErrors([_at(str(path), line, column, message, "save it as UTF-8")]) from None
-    return load_text(text, str(path), given, base=file.resolve().parent)
 
 
 def _unreadable(file: FilePath) -> Problem | None:

@@ -143,7 +143,7 @@ class Reader:
             return StageSpec.model_validate(kept)
         except ValidationError:
             self.pruned |= {"outputs", "matrix"}
-            return StageSpec()
+            return StageSpec.model_validate({})
 
     def sound(self, problem: Problem) -> bool:
         """Whether a problem between stages stands, although some stages are known in part only."""
