@@ -22,6 +22,7 @@ COMMANDS = {
     "run": Entry("stix.cli.run:run", "Run a pipeline file and follow it.", RUN),
     "plan": Entry("stix.cli.plan:plan", "Show where each stage would run, and for how much.", RUN),
     "validate": Entry("stix.cli.validate:validate", "Check files without running them.", RUN),
+    "schema": Entry("stix.cli.schema:schema", "The JSON Schema of files, for editors.", RUN),
     "runs": Entry("stix.cli.runs:runs", "List runs, or show one.", LOOK),
     "logs": Entry("stix.cli.logs:logs", "Print or follow the output of a stage.", LOOK),
     "why": Entry("stix.cli.control:why", "Why a stage ran or was skipped.", LOOK),

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, WithJsonSchema, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
 Accepts = WithJsonSchema
 """Marks a field with the JSON Schema of every form that a file may hold there."""
+
+
+@dataclass(frozen=True, eq=False)
+class Also:
+    """Marks a field with the JSON Schema of a form that it takes besides those of its type."""
+
+    schema: dict[str, Any]
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"anyOf": [handler(core), self.schema]}
 
 
 class Spec(BaseModel):
@@ -37,6 +57,28 @@ class Spec(BaseModel):
         names = [f.alias or n for n, f in cls.model_fields.items()]
         return [n for n in names if n not in cls.internal] + list(cls.also)
 
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        schema = handler(core)
+        whole = handler.resolve_ref_schema(schema)
+        given = whole.get("properties", {})
+        required = whole.get("required", ())
+        whole["properties"] = {
+            name: entry if name in required else _or_null(entry)
+            for name, entry in given.items()
+            if name not in cls.internal
+        } | {name: _or_null(entry) for name, entry in cls.also.items()}
+        hidden = sorted(name for name in given if name in cls.internal)
+        if hidden:
+            whole["patternProperties"] = {f"^({'|'.join(hidden)})$": {}}
+        if cls.short:
+            as_map = dict(whole)
+            whole.clear()
+            whole["anyOf"] = [as_map, *cls.short]
+        return schema
+
     @model_validator(mode="before")
     @classmethod
     def _nulls_take_the_default(cls, data: Any) -> Any:
@@ -56,6 +98,16 @@ class Spec(BaseModel):
     @classmethod
     def _aliases(cls) -> dict[str, str]:
         return {f.alias: n for n, f in cls.model_fields.items() if f.alias}
+
+
+def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a field that may be written without a value."""
+    if not schema or {"type": "null"} in schema.get("anyOf", ()):
+        return schema
+    notes = {k: schema[k] for k in ("default", "examples") if k in schema}
+    rest = {k: v for k, v in schema.items() if k not in (*notes, "title")}
+    choices = rest["anyOf"] if rest.keys() == {"anyOf"} else [rest]
+    return {"anyOf": [*choices, {"type": "null"}], **notes}
 
 
 def bad(message: str, fix: str = "", field: str = "") -> PydanticCustomError:

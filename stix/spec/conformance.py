@@ -156,7 +156,7 @@ def _rekeyed(raw: Any, new: Any) -> Any:
 
 def _keys(model: type[Spec], value: Any, document: Document, number: int) -> Iterator[Row]:
     for key in keys(model, value):
-        yield _row(key, document.keys.get(key.path) or document.where(key.path, key=True), number)
+        yield _row(key, document.where(key.path, key=True), number)
 
 
 def _row(key: Key, mark: Mark, number: int = 0) -> Row:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
@@ -19,6 +19,9 @@ class InputSpec(Spec):
     """
 
     model_config = ConfigDict(populate_by_name=True)
+    short: ClassVar[tuple[dict[str, Any], ...]] = (
+        {"type": "string", "pattern": r"^[^.]+\..+$", "examples": ["prepare.data"]},
+    )
 
     origin: str = Field(alias="from")
     path: str | None = None
@@ -57,7 +60,13 @@ class InputSpec(Spec):
 
 
 class OutputSpec(Spec):
-    """A named artifact: a file or folder, relative to the working directory."""
+    """A named artifact.
+
+    Attributes:
+        path: A file or folder, relative to the working directory.
+    """
+
+    short: ClassVar[tuple[dict[str, Any], ...]] = ({"type": "string", "minLength": 1},)
 
     path: str
 

@@ -54,7 +54,7 @@ def keys(model: type[Spec], value: Any, at: Path = (), shape: Path = ()) -> Iter
         yield from _below(here, field, model)
 
 
-def kinds(model: type[Spec], field: FieldInfo) -> tuple[list[type[Spec]], list[type[Spec]]]:
+def kinds(field: FieldInfo) -> tuple[list[type[Spec]], list[type[Spec]]]:
     """The models that may be the value of a field, and those that may be an entry of it."""
     plain = list(members(field.annotation))
     nested = [m for a in plain if get_origin(a) in (dict, list) for m in members(get_args(a)[-1])]
@@ -98,22 +98,22 @@ def _status(model: type[Spec], name: str, field: FieldInfo | None, value: Any) -
     found = TABLE.get(model, {}).get(name)
     if found is None:
         return None
-    if _empty(model, field, value):
+    if _empty(field, value):
         return NOTHING
     return found.status(value) if isinstance(found, Cases) else found
 
 
-def _empty(model: type[Spec], field: FieldInfo | None, value: Any) -> bool:
+def _empty(field: FieldInfo | None, value: Any) -> bool:
     """Whether a value asks for nothing. An empty service is one; empty resources ask nothing."""
     if value is None or value == []:
         return True
-    direct = kinds(model, field)[0] if field is not None else []
+    direct = kinds(field)[0] if field is not None else []
     return value == {} and (not direct or Resources in direct)
 
 
 def _below(above: Key, field: FieldInfo | None, model: type[Spec]) -> Iterator[Key]:
     status = above.status
-    direct, entries = kinds(model, field) if field is not None else ([], [])
+    direct, entries = kinds(field) if field is not None else ([], [])
     if status is None or status.word == "refused" or not (direct or entries):
         rule = TABLE.get(model, {}).get(str(above.path[-1]))
         yield from _parts(above, rule if isinstance(rule, Cases) and rule.each else None)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from stix.spec import values
-from stix.spec.base import Spec, bad
+from stix.spec import forms, values
+from stix.spec.base import Accepts, Spec, bad
 from stix.spec.edges import InputSpec, OutputSpec
 from stix.spec.merge import beneath
 from stix.spec.recovery import JobRecovery, Next, RecoveryPolicy, Rule
@@ -42,22 +42,32 @@ class PipelineSpec(Spec):
 
     Attributes:
         name: Name of the pipeline; a file without one takes the name of the file.
-        envs, secrets: Given to every stage, beneath its own.
+        envs: Variables for every stage, beneath its own.
+        secrets: Secrets for every stage: names, whose values come with ``--secret NAME``, or a
+            map of names to values.
         defaults: A partial stage, merged beneath every stage.
         stages: Name to stage, in the order of the file. A stage's ``name`` is its key.
         deadline: Seconds for the whole run.
         max_parallel: Stage runs at a time, over the whole pipeline.
-        execution: SkyPilot's header; ``parallel`` is a job group.
+        execution: SkyPilot's header: ``serial`` for a chain, ``parallel`` for a job group.
+        primary_tasks: Tasks of a job group whose end ends the others.
+        termination_delay: Time that the others get then: seconds, such as ``30s``, or a map of
+            tasks to times, with ``default`` for those it does not name.
+        inter_connection: Whether the tasks of a job group reach each other by name.
     """
 
-    name: str = "pipeline"
-    envs: dict[str, str | None] = Field(default_factory=dict)
-    secrets: dict[str, SecretStr | None] = Field(default_factory=dict)
+    name: Annotated[str, Accepts(forms.NAME)] = "pipeline"
+    envs: Annotated[dict[str, str | None], Accepts(forms.ENVS)] = Field(default_factory=dict)
+    secrets: Annotated[dict[str, SecretStr | None], Accepts(forms.SECRETS)] = Field(
+        default_factory=dict
+    )
     defaults: StageSpec | None = None
-    stages: dict[str, StageSpec] = Field(default_factory=dict)
+    stages: dict[str, StageSpec] = Field(
+        default_factory=dict, json_schema_extra={"minProperties": 1, **forms.STAGE_NAMES}
+    )
     deadline: Duration | None = None
     max_parallel: Count | None = None
-    execution: str | None = None
+    execution: Annotated[str | None, Accepts({"enum": ["serial", "parallel"]})] = None
     primary_tasks: list[str] = Field(default_factory=list)
     termination_delay: Any = None
     inter_connection: bool | None = None

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from stix.spec import values
-from stix.spec.base import Spec, bad
+from stix.spec import forms, values
+from stix.spec.base import Accepts, Spec, bad
 from stix.spec.problems import choose
 
 if TYPE_CHECKING:
     from stix.spec.stage import StageSpec
 
-Seconds = Annotated[float, BeforeValidator(values.duration)]
+Seconds = Annotated[float, BeforeValidator(values.duration), Accepts(forms.DURATION)]
 KINDS = ("capacity", "preempted", "node_lost", "setup_failed", "user_error", "timeout")
 STRATEGIES = ("EAGER_NEXT_REGION", "FAILOVER", "none")
 
@@ -39,6 +39,9 @@ def _exit_codes(value: Any) -> Any:
     return list(codes)
 
 
+ExitCodes = Annotated[list[int], BeforeValidator(_exit_codes), Accepts(forms.EXIT_CODES)]
+
+
 class Rule(Spec):
     """How one kind of event is answered.
 
@@ -53,15 +56,17 @@ class Rule(Spec):
     """
 
     null_means: ClassVar[tuple[str, ...]] = ("retries",)
+    short: ClassVar[tuple[dict[str, Any], ...]] = (
+        {"type": "integer", "minimum": 0},
+        {"enum": ["unlimited", "none"]},
+    )
 
-    retries: int | None = 0
+    retries: Annotated[int | None, Accepts(forms.RETRIES)] = 0
     backoff: Seconds = 2.0
     max_backoff: Seconds = 60.0
-    next: Next = Next.SAME
-    exit_codes: Annotated[list[int], BeforeValidator(_exit_codes)] = Field(default_factory=list)
-    free_exit_codes: Annotated[list[int], BeforeValidator(_exit_codes)] = Field(
-        default_factory=list
-    )
+    next: Annotated[Next, Accepts({"enum": ["same", "next_offer"]})] = Next.SAME
+    exit_codes: ExitCodes = Field(default_factory=list)
+    free_exit_codes: ExitCodes = Field(default_factory=list)
 
     if TYPE_CHECKING:
 
@@ -106,7 +111,17 @@ class RecoveryPolicy(Spec):
     """One `Rule` per kind of event; a rule given in part keeps the rest of its default.
 
     Capacity waits without limit by default. ``recovery: none`` retries nothing, capacity included.
+
+    Attributes:
+        capacity: No place has room for the stage.
+        preempted: The provider took a spot node away.
+        node_lost: A node broke, or cannot be reached.
+        setup_failed: ``setup`` failed.
+        user_error: ``run`` failed.
+        timeout: An attempt took longer than ``timeout``.
     """
+
+    short: ClassVar[tuple[dict[str, Any], ...]] = (forms.word(["none"]),)
 
     capacity: Rule = Field(default_factory=lambda: _default("capacity"))
     preempted: Rule = Field(default_factory=lambda: _default("preempted"))
@@ -180,12 +195,13 @@ class JobRecovery(Spec):
     """
 
     names: ClassVar[tuple[str, ...]] = STRATEGIES
+    short: ClassVar[tuple[dict[str, Any], ...]] = (forms.word(STRATEGIES),)
 
-    strategy: Literal["EAGER_NEXT_REGION", "FAILOVER", "none"] | None = None
+    strategy: Annotated[
+        Literal["EAGER_NEXT_REGION", "FAILOVER", "none"] | None, Accepts(forms.word(STRATEGIES))
+    ] = None
     max_restarts_on_errors: Annotated[int, Field(strict=True, ge=0)] = 0
-    recover_on_exit_codes: Annotated[list[int], BeforeValidator(_exit_codes)] = Field(
-        default_factory=list
-    )
+    recover_on_exit_codes: ExitCodes = Field(default_factory=list)
 
     if TYPE_CHECKING:
 

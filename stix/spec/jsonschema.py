@@ -1,0 +1,142 @@
+"""The JSON Schema of pipeline files, for editors; generated from the models."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from stix.spec.base import Spec
+from stix.spec.keys import kinds
+from stix.spec.models import PipelineSpec, StageSpec
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+ID = "urn:stix:pipeline-file"
+HEADER = ("name", "execution", "primary_tasks", "termination_delay", "inter_connection")
+"""Fields of a pipeline that a header of a chain or a job group may hold."""
+_ENTRY = re.compile(r"    (?=\S)")
+_NAMES = re.compile(r"([a-z_][a-z0-9_]*(?:, [a-z_][a-z0-9_]*)*): ")
+
+
+def schema() -> dict[str, Any]:
+    """The schema of one document: a task, a header of several documents, or a pipeline of stages.
+
+    Editors check each document of a file on its own.
+    """
+    _, whole = models_json_schema([(PipelineSpec, "validation"), (StageSpec, "validation")])
+    defs: dict[str, Any] = whole["$defs"]
+    for model in models():
+        _describe(model, defs[model.__name__])
+    _untitled(defs)
+    pipeline = defs[PipelineSpec.__name__]
+    pipeline["required"] = ["stages"]
+    defs["Header"] = _header(pipeline)
+    return {
+        "$schema": DIALECT,
+        "$id": ID,
+        "title": "STIX pipeline file",
+        "description": "A task, a pipeline of stages, or the header of a chain of tasks.",
+        "type": "object",
+        # Named here as well, so that an empty file is offered them.
+        "properties": {
+            name: {"description": pipeline["properties"][name]["description"]}
+            for name in ("stages", "execution")
+        },
+        "if": {"required": ["stages"]},
+        "then": {"$ref": "#/$defs/PipelineSpec"},
+        "else": {
+            "if": {"required": ["execution"]},
+            "then": {"$ref": "#/$defs/Header"},
+            "else": {"$ref": "#/$defs/StageSpec"},
+        },
+        "$defs": dict(sorted(defs.items())),
+    }
+
+
+def models() -> list[type[Spec]]:
+    """Every model of a file, the pipeline first."""
+    found: dict[type[Spec], None] = {}
+    work: list[type[Spec]] = [PipelineSpec]
+    while work:
+        model = work.pop(0)
+        if model in found:
+            continue
+        found[model] = None
+        for field in model.model_fields.values():
+            direct, entries = kinds(field)
+            work += [*direct, *entries]
+    return list(found)
+
+
+def descriptions(model: type[Spec]) -> dict[str, str]:
+    """What the section ``Attributes`` of the docstring of a model says of each field."""
+    out: dict[str, str] = {}
+    for kind in reversed(model.__mro__):
+        _, _, section = (inspect.cleandoc(kind.__doc__ or "")).partition("\nAttributes:\n")
+        for entry in _entries(section):
+            named = _NAMES.match(entry)
+            if named:
+                said = _plain(entry[named.end() :])
+                out |= dict.fromkeys(named.group(1).split(", "), said)
+    return out
+
+
+def _entries(section: str) -> Iterator[str]:
+    """Entries of a section, each as one line; it ends where the indentation does."""
+    entry = ""
+    for line in section.splitlines():
+        if line and not line.startswith(" "):
+            break
+        if _ENTRY.match(line):
+            if entry:
+                yield entry
+            entry = line.strip()
+        elif line.strip():
+            entry += " " + line.strip()
+    if entry:
+        yield entry
+
+
+def _plain(text: str) -> str:
+    return text.replace("``", "`").strip()
+
+
+def _describe(model: type[Spec], entry: dict[str, Any]) -> None:
+    """Put descriptions of the docstring into the schema of a model and of its fields."""
+    first = inspect.cleandoc(model.__doc__ or "").partition("\n\n")[0]
+    entry["description"] = _plain(first.replace("\n", " "))
+    holder = next((a for a in entry.get("anyOf", ()) if "properties" in a), entry)
+    if holder is not entry:
+        holder.pop("description", None)
+    said = descriptions(model)
+    aliases = {field.alias: name for name, field in model.model_fields.items() if field.alias}
+    for name, field in holder.get("properties", {}).items():
+        text = said.get(aliases.get(name, name))
+        if text:
+            field["description"] = text
+
+
+def _untitled(value: Any, *, names: bool = False) -> None:
+    """Remove what pydantic adds and nobody needs: titles made of names, and null as a default."""
+    if isinstance(value, dict):
+        if not names and "default" in value and value["default"] is None:
+            del value["default"]
+        if not names and isinstance(value.get("title"), str):
+            del value["title"]
+        for key, entry in value.items():
+            _untitled(entry, names=key in ("properties", "$defs") and not names)
+    elif isinstance(value, list):
+        for entry in value:
+            _untitled(entry)
+
+
+def _header(pipeline: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "description": "The first document of a chain of tasks, or of a job group.",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {name: pipeline["properties"][name] for name in HEADER},
+    }
