@@ -2,12 +2,63 @@
 
 from __future__ import annotations
 
-from pydantic import ConfigDict
+from typing import Annotated, Any
 
-from stix.spec.base import Spec
+from pydantic import BeforeValidator, Field
+
+from stix.spec.clouds import (
+    GIVEN,
+    Azure,
+    Docker,
+    Gcp,
+    Kubernetes,
+    Lenient,
+    NvidiaGpus,
+    Slurm,
+    Ssh,
+    Vast,
+)
+from stix.spec.exact import Text, given
+from stix.spec.hooks import Hook, hooks
+
+__all__ = ["Hook", "TaskConfig"]
 
 
-class TaskConfig(Spec):
-    """SkyPilot's ``config`` of a task."""
+class TaskConfig(Lenient):
+    """Configuration of clouds for one task, and commands for the end of its nodes (``config``).
 
-    model_config = ConfigDict(extra="allow")
+    Attributes:
+        docker: Options of Docker.
+        nvidia_gpus: Settings of GPUs.
+        ssh: Pools of own machines.
+        kubernetes: Kubernetes.
+        azure: Azure.
+        gcp: Google Cloud.
+        vast: Vast.ai.
+        slurm: Slurm.
+        active_workspace: Workspace of SkyPilot's server that the task runs in.
+        hooks: Scripts for the end of a node, at most 32.
+    """
+
+    elsewhere = frozenset(
+        "workspace db jobs serve allowed_clouds admin_policy api_server workspaces"
+        " workspace_config provision rbac logs daemons data dashboard metrics plugins"
+        " aws oci nebius lambda runpod fluidstack paperspace do cudo ibm scp vsphere".split()
+    )
+
+    docker: Annotated[Docker | None, GIVEN] = None
+    nvidia_gpus: Annotated[NvidiaGpus | None, GIVEN] = None
+    ssh: Annotated[Ssh | None, GIVEN] = None
+    kubernetes: Annotated[Kubernetes | None, GIVEN] = None
+    azure: Annotated[Azure | None, GIVEN] = None
+    gcp: Annotated[Gcp | None, GIVEN] = None
+    vast: Annotated[Vast | None, GIVEN] = None
+    slurm: Annotated[Slurm | None, GIVEN] = None
+    active_workspace: Annotated[str | None, Text()] = None
+    hooks: Annotated[list[Hook], BeforeValidator(hooks)] = Field(default_factory=list)
+
+    def overrides(self) -> dict[str, Any]:
+        """Everything but the hooks, as plain data that SkyPilot's configuration would hold."""
+        out = given(self)
+        out.pop("hooks", None)
+        return out
