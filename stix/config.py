@@ -10,11 +10,14 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from stix.errors import UsageError
 from stix.files import write_private
+
+if TYPE_CHECKING:
+    from stix.spec.yamltext import Document
 
 _NUMBER = (int, float)
 _SCHEMA: Mapping[str, Mapping[str, tuple[type, ...]]] = {
@@ -189,38 +192,39 @@ class Config:
 def _read(path: Path) -> dict[str, dict[str, Any]]:
     if not path.is_file():
         return {}
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError
+    from stix.spec.yamltext import TextErrors, decoded, parse
 
     try:
-        data = YAML(typ="rt", pure=True).load(path)
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError(f"{path}:{line}: {error.problem or 'not YAML'}") from None
-    if data is None:
+        documents = parse(decoded(path.read_bytes(), str(path)), str(path))
+    except TextErrors as refusal:
+        first = refusal.problems[0]
+        raise ConfigError(f"{path}:{first.line}: {first.message}", fix=first.fix) from None
+    if not documents:
         return {}
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path}:1: expected a map of settings, such as `server:`")
-    return {name: _block(path, data, name) for name in data}
+    data = documents[0].value
+    if not isinstance(data, dict) or len(documents) > 1:
+        line = documents[-1].where(())[0]
+        raise ConfigError(f"{path}:{line}: expected a map of settings, such as `server:`")
+    return {name: _block(path, documents[0], name) for name in data}
 
 
-def _block(path: Path, data: Any, name: str) -> dict[str, Any]:
-    line = data.lc.key(name)[0] + 1
+def _block(path: Path, document: Document, name: str) -> dict[str, Any]:
+    def at(*keys: str) -> str:
+        return f"{path}:{document.where(keys, key=True)[0]}"
+
     if name not in _SCHEMA:
-        raise _unknown(f"{path}:{line}", str(name), list(_SCHEMA))
-    block = data[name]
+        raise _unknown(at(name), name, list(_SCHEMA))
+    block = document.value[name]
     if block is None:
         return {}
     if not isinstance(block, dict):
-        raise ConfigError(f"{path}:{line}: `{name}` must be a map")
+        raise ConfigError(f"{at(name)}: `{name}` must be a map")
     known = _SCHEMA[name]
-    marks: Any = block
     for key, value in block.items():
-        at = f"{path}:{marks.lc.key(key)[0] + 1}"
         if key not in known:
-            raise _unknown(at, str(key), list(known), f"{name}.")
-        _check(at, f"{name}.{key}", value, known[key])
-    return {str(key): _plain(value) for key, value in block.items()}
+            raise _unknown(at(name, key), key, list(known), f"{name}.")
+        _check(at(name, key), f"{name}.{key}", value, known[key])
+    return dict(block)
 
 
 def _check(at: str, name: str, value: Any, allowed: tuple[type, ...]) -> None:
@@ -234,10 +238,6 @@ def _check(at: str, name: str, value: Any, allowed: tuple[type, ...]) -> None:
     least = 1 if name == "server.engines" else 0
     if isinstance(value, _NUMBER) and value < least:
         raise ConfigError(f"{at}: `{name}` must be at least {least}, not {value!r}")
-
-
-def _plain(value: Any) -> Any:
-    return {str(k): _plain(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
 def _unknown(at: str, key: str, known: list[str], prefix: str = "") -> ConfigError:

@@ -70,7 +70,9 @@ def test_a_cloud_is_switched_off(tmp_path: Path) -> None:
         ("artifacts:\n  url: 7\n", 2, "text"),
         ("server: 3\n", 1, "a map"),
         ("- server\n", 1, "a map"),
-        ("server: {\n  a: [\n", 3, ""),
+        ("server: {\n  a: [\n", 2, "not valid YAML"),
+        ("server: {}\nserver: {}\n", 2, "here twice"),
+        ("server: {port: 1}\n---\nlocal: {}\n", 3, "a map"),
     ],
 )
 def test_mistakes_are_told_with_their_line(

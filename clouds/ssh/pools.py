@@ -21,10 +21,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
-
 from stix.clouds.errors import InvalidRequest
+from stix.spec.problems import Path as Place
+from stix.spec.yamltext import Document, TextErrors, decoded, parse
 
 FILE_NAME = "ssh_node_pools.yaml"
 _LOGIN = ("user", "identity_file", "password", "port")
@@ -90,17 +89,20 @@ def read_pools(files: list[Path]) -> dict[str, tuple[Host, ...]]:
 
 def _read(file: Path) -> dict[str, tuple[Host, ...]]:
     try:
-        data = YAML().load(file.read_text(encoding="utf-8"))
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise PoolFileError(f"{file}:{line}: {error.problem}", fix="correct the YAML") from error
-    except (OSError, UnicodeDecodeError) as error:
+        documents = parse(decoded(file.read_bytes(), str(file)), str(file))
+    except TextErrors as refusal:
+        first = refusal.problems[0]
+        raise PoolFileError(f"{file}:{first.line}: {first.message}", fix=first.fix) from None
+    except OSError as error:
         raise PoolFileError(f"{file}: {error}", fix="make the file readable, in UTF-8") from error
-    if data is None:
+    if not documents:
         return {}
-    if not isinstance(data, Mapping):
-        raise PoolFileError(f"{file}:1: expected pool names", fix="write `my-pool: {hosts: [...]}`")
-    return {str(name): _pool(_Where(file, data), str(name), data[name]) for name in data}
+    data = documents[0].value
+    if not isinstance(data, Mapping) or len(documents) > 1:
+        line = documents[-1].where(())[0]
+        fix = "write `my-pool: {hosts: [...]}`"
+        raise PoolFileError(f"{file}:{line}: expected pool names", fix=fix)
+    return {name: _pool(_Where(file, documents[0], (name,)), name, data[name]) for name in data}
 
 
 @dataclass(frozen=True)
@@ -108,23 +110,25 @@ class _Where:
     """A map or list of the file, for the line numbers of its entries."""
 
     file: Path
-    node: Any
+    document: Document
+    path: Place
 
-    def line(self, key: Any) -> str:
-        position = self.node.lc.data.get(key) if self.node.lc.data else None
-        return f"{self.file}:{(position[0] if position else self.node.lc.line) + 1}"
+    def line(self, *keys: str | int) -> str:
+        return f"{self.file}:{self.document.where((*self.path, *keys), key=True)[0]}"
+
+    def below(self, *keys: str | int) -> _Where:
+        return _Where(self.file, self.document, (*self.path, *keys))
 
 
 def _pool(where: _Where, name: str, data: Any) -> tuple[Host, ...]:
     if not isinstance(data, Mapping) or not isinstance(data.get("hosts"), list):
         raise PoolFileError(
-            f"{where.line(name)}: the pool {name!r} needs a list `hosts`",
+            f"{where.line()}: the pool {name!r} needs a list `hosts`",
             fix=f"write `{name}: {{hosts: [10.0.0.1]}}`",
         )
-    inner = _Where(where.file, data)
-    login = _login(inner, data, _POOL_KEYS)
-    entries = _Where(where.file, data["hosts"])
-    hosts = [_host(entries, name, i, login) for i in range(len(data["hosts"]))]
+    login = _login(where, data, _POOL_KEYS)
+    entries = where.below("hosts")
+    hosts = [_host(entries.below(i), name, e, login) for i, e in enumerate(data["hosts"])]
     seen: set[str] = set()
     for i, host in enumerate(hosts):
         if host.name in seen:
@@ -136,16 +140,15 @@ def _pool(where: _Where, name: str, data: Any) -> tuple[Host, ...]:
     return tuple(hosts)
 
 
-def _host(where: _Where, pool: str, index: int, login: Mapping[str, Any]) -> Host:
-    entry = where.node[index]
+def _host(where: _Where, pool: str, entry: Any, login: Mapping[str, Any]) -> Host:
     if isinstance(entry, Mapping):
-        own = _login(_Where(where.file, entry), entry, _HOST_KEYS)
+        own = _login(where, entry, _HOST_KEYS)
         name = entry.get("ip")
     else:
         own, name = {}, entry
     if not isinstance(name, str) or not name.strip():
         raise PoolFileError(
-            f"{where.line(index)}: a host of the pool {pool!r} has no `ip`",
+            f"{where.line()}: a host of the pool {pool!r} has no `ip`",
             fix="write an address, a name of ~/.ssh/config, or `{ip: 10.0.0.1, user: ubuntu}`",
         )
     return Host(pool=pool, name=name.strip(), **{**login, **own})

@@ -17,7 +17,7 @@ from stix.spec.overrides import Overrides, missing_values, override
 from stix.spec.problems import Problem, SpecErrors, nearest
 from stix.spec.reader import Reader, stage_name
 from stix.spec.sources import Sources
-from stix.spec.yamltext import TextErrors, blanked, parse
+from stix.spec.yamltext import MAX_BYTES, TextErrors, blanked, decoded, parse
 
 
 @dataclass(frozen=True)
@@ -65,16 +65,14 @@ def read_file(path: str | FilePath) -> str:
     if problem is not None:
         raise SpecErrors([problem])
     try:
-        return file.read_bytes().decode("utf-8-sig")
+        with file.open("rb") as stream:
+            # One byte more than may be read shows that it is too much.
+            return decoded(stream.read(MAX_BYTES + 1), str(path))
     except OSError as refusal:
         message = f"the file cannot be read: {refusal.strerror}"
         raise SpecErrors([_at(str(path), 1, 1, message, "check its permissions")]) from None
-    except UnicodeDecodeError as refusal:
-        before = refusal.object[: refusal.start]
-        line = before.count(b"\n") + 1
-        column = refusal.start - (before.rfind(b"\n") + 1) + 1
-        message = "the file is not UTF-8 text"
-        raise SpecErrors([_at(str(path), line, column, message, "save it as UTF-8")]) from None
+    except TextErrors as refusal:
+        raise SpecErrors(refusal.problems) from None
 
 
 def _unreadable(file: FilePath) -> Problem | None:
@@ -131,7 +129,8 @@ def load_text(
     errors = [p for p in located if p.severity == "error"]
     if errors or pipeline is None:
         raise SpecErrors(errors)
-    warnings = [p for p in located if p.severity == "warning"]
+    warnings = [w for document in documents for w in document.warnings]
+    warnings += [p for p in located if p.severity == "warning"]
     return Loaded(pipeline, name, blanked(text, documents), warnings, reader.sources)
 
 

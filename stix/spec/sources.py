@@ -30,7 +30,7 @@ class Sources:
             path = (*prefix, *path[2:])
         document = self.documents[number]
         mark = document.where(path, key=problem.on_key)
-        if path not in document.values:
+        if document.at(path) is None:
             mark = self._inherited(problem.parts) or mark
         return replace(problem, file=file, line=mark[0], column=mark[1], path=dotted(path))
 
@@ -38,5 +38,5 @@ class Sources:
         """Where a value that a stage takes from ``defaults``, ``envs`` or ``secrets`` lies."""
         if len(path) < 3 or self.stages:
             return None
-        places = self.documents[0].values
-        return places.get(("defaults", *path[2:])) or places.get(path[2:])
+        document = self.documents[0]
+        return document.at(("defaults", *path[2:])) or document.at(path[2:])

@@ -160,9 +160,7 @@ def env_text(value: Any) -> str | None:
     """The value of a variable as text, as SkyPilot writes it: ``True``, ``1.5``, ISO dates."""
     if value is None or isinstance(value, str):
         return value
-    if isinstance(value, date | datetime):
-        return value.isoformat()
-    if isinstance(value, bool | int | float):
+    if isinstance(value, bool | int | float | date):
         return str(value)
     raise bad(f"a variable cannot hold {kind(value)}", "write text, in quotes where in doubt")
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
 from stix.spec.models import PipelineSpec, Resources, StageSpec
+from stix.spec.yamlwrite import dump
 
 VERSION = 1
 
@@ -75,31 +75,6 @@ def to_yaml(pipeline: PipelineSpec) -> str:
 
     Secrets appear by name only.
     """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.scalarstring import LiteralScalarString
-
-    def literal(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: literal(entry) for key, entry in value.items()}
-        if isinstance(value, list):
-            return [literal(entry) for entry in value]
-        if isinstance(value, str) and "\n" in value and _blocky(value):
-            return LiteralScalarString(value)
-        return value
-
     data = to_wire(pipeline)
     del data["version"]
-    writer = YAML()
-    writer.default_flow_style = False
-    writer.allow_unicode = True
-    writer.width = 100_000
-    out = io.StringIO()
-    writer.dump(literal(data), out)
-    return out.getvalue()
-
-
-def _blocky(text: str) -> bool:
-    """Whether a text survives as a literal block."""
-    lines = text.split("\n")
-    clean = all(line.isprintable() and line == line.rstrip() for line in lines)
-    return clean and not text.startswith((" ", "\n"))
+    return dump(data)

@@ -17,6 +17,7 @@ HEAVY = [
     "httpx",
     "rich",
     "ruamel",
+    "yaml",
     "sqlalchemy",
     "fastapi",
     "asyncssh",

@@ -75,7 +75,7 @@ def test_an_empty_file_has_no_pools(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "message", "fix"),
     [
-        ("a:\n  hosts: [x\n", 3, "expected", "correct the YAML"),
+        ("a:\n  hosts: [x\n", 2, "expected", "close the bracket"),
         ("- a\n", 1, "expected pool names", "my-pool"),
         ("a:\n  hosts: x\n", 1, "needs a list `hosts`", "hosts: [10.0.0.1]"),
         ("a:\n  host: [x]\n  hosts: [x]\n", 2, "unknown field `host`", "`hosts`"),
@@ -85,7 +85,7 @@ def test_an_empty_file_has_no_pools(tmp_path: Path, text: str) -> None:
         ("a:\n  hosts:\n    - 5\n", 3, "has no `ip`", "ip: 10.0.0.1"),
         ("a:\n  port: 99999\n  hosts: [x]\n", 2, "`port` is no port number", "port: 22"),
         ("a:\n  password: [1]\n  hosts: [x]\n", 2, "`password` must be text", "quote"),
-        ("a:\n  hosts: [x]\na:\n  hosts: [y]\n", 3, "duplicate key", "correct the YAML"),
+        ("a:\n  hosts: [x]\na:\n  hosts: [y]\n", 3, "here twice", "line 1"),
     ],
 )
 def test_a_wrong_file_is_named_with_line_and_fix(

@@ -13,8 +13,8 @@ from stix.spec.problems import Problem, SpecErrors
 # name: (text, line, column, path, part of the message, part of the fix)
 CASES: dict[str, tuple[str, int, int, str, str, str]] = {
     "tab": ("run: |\n  a\nenvs:\n\tA: 1\n", 4, 1, "", "a tab", "spaces"),
-    "bracket": ("run: echo\nneeds: [a, b\n", 3, 1, "", "not valid YAML", "close the bracket"),
-    "quote": ('run: "echo\n', 2, 1, "", "not valid YAML", "quotation mark"),
+    "bracket": ("run: echo\nneeds: [a, b\n", 2, 8, "", "not valid YAML", "close the bracket"),
+    "quote": ('run: "echo\n', 1, 6, "", "not valid YAML", "quotation mark"),
     "indent": ("run: echo\n  cpus: 4\n", 2, 7, "", "not valid YAML", "indentation"),
     "alias": ("run: *nothing\n", 1, 6, "", "alias", "anchor"),
     "loop": ("run: &a [*a]\n", 1, 6, "run[0]", "contains itself", "write the value out"),
@@ -38,7 +38,7 @@ CASES: dict[str, tuple[str, int, int, str, str, str]] = {
     "run type": ("run: 5\n", 1, 6, "run", "must be text", "run: |"),
     "nodes": ("run: a\nnum_nodes: 0\n", 2, 12, "num_nodes", "greater", "from 1"),
     "nodes type": ("run: a\nnum_nodes: two\n", 2, 12, "num_nodes", "whole number", "from 1"),
-    "spot": ("run: a\nresources: {use_spot: yes}\n", 2, 23, "resources.use_spot", "true", "false"),
+    "spot": ("run: a\nresources: {use_spot: 2}\n", 2, 23, "resources.use_spot", "true", "false"),
     "cpus": ("run: a\nresources: {cpus: 4-8}\n", 2, 19, "resources.cpus", "4-8", "4+"),
     "memory": ("run: a\nresources: {memory: 0}\n", 2, 21, "resources.memory", "zero", "16GB"),
     "gpus": (
@@ -281,8 +281,15 @@ CASES: dict[str, tuple[str, int, int, str, str, str]] = {
         "has one document",
         "a chain",
     ),
-    "deep": ("a: " + "[" * 5000, 1, 1, "", "nested too deeply", "fewer levels"),
-    "levels": ("a: " + "[" * 70 + "]" * 70, 1, 64, "a[0][0][0]", "unfolds", "levels"),
+    "deep": ("a: " + "[" * 5000, 1, 62, "", "nested deeper than 60 levels", "fewer levels"),
+    "levels": (
+        "a: &a " + "[" * 40 + "]" * 40 + "\nb: " + "[" * 40 + "*a" + "]" * 40,
+        1,
+        27,
+        "",
+        "unfolds",
+        "levels",
+    ),
     "bomb size": (
         "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
         + "".join(
