@@ -1,4 +1,8 @@
-"""A skip is loud: where CI is set, a test that would be skipped fails instead."""
+"""A skip is loud: where CI is set, a test that would be skipped fails instead.
+
+Tests marked ``corpus`` alone may be skipped there: they read documents of third parties, which
+cannot be installed. The end of the output says so.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +22,33 @@ os.environ.setdefault("STIX_PREFECT", "off")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+CORPUS = "corpus"
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
 
 def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
-    if IN_CI and report.skipped and not hasattr(report, "wasxfail"):
+    allowed = hasattr(report, "wasxfail") or CORPUS in getattr(report, "keywords", ())
+    if IN_CI and report.skipped and not allowed:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"
         report.longrepr = f"{report.nodeid}: nothing may be skipped in CI ({reason})"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    said = "reads documents of third parties, in the folder that STIX_SKY_CORPUS names"
+    config.addinivalue_line("markers", f"{CORPUS}: {said}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was not checked because the documents of third parties are not here."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    absent = [r.nodeid for r in skipped if CORPUS in getattr(r, "keywords", ())]
+    if absent:
+        terminalreporter.section("NOT CHECKED", sep="!", red=True, bold=True)
+        terminalreporter.line(f"{len(absent)} tests need documents that are not in the repository.")
+        terminalreporter.line("Set STIX_SKY_CORPUS to the folder that holds documents.jsonl:")
+        for name in absent:
+            terminalreporter.line(f"  {name}")
 
 
 @pytest.hookimpl(wrapper=True)

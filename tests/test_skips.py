@@ -17,6 +17,9 @@ TESTS = {
     "test_mark.py": "import pytest\n@pytest.mark.skipif(True, reason='x')\ndef test_a(): 1/0\n",
     "test_module.py": "import pytest\npytest.importorskip('no_such_module')\n",
 }
+CORPUS = (
+    "import pytest\n@pytest.mark.corpus\n@pytest.mark.skipif(True, reason='x')\ndef test_a(): 1/0\n"
+)
 
 
 @pytest.mark.parametrize("name", TESTS)
@@ -24,19 +27,32 @@ TESTS = {
     ("ci", "code", "said"), [("true", 1, "nothing may be skipped"), ("", 0, "")]
 )
 def test_skip(tmp_path: Path, name: str, ci: str, code: int, said: str) -> None:
-    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path)
     (tmp_path / name).write_text(TESTS[name])
-    (tmp_path / "test_other.py").write_text("def test_b(): assert True\n")
+    done = run(tmp_path, ci)
+    interrupted = name == "test_module.py" and ci == "true"
+    assert done.returncode == (2 if interrupted else code), done.stdout + done.stderr
+    assert said in done.stdout
+
+
+@pytest.mark.parametrize("ci", ["true", ""])
+def test_documents_of_third_parties_may_be_absent_and_it_is_said(tmp_path: Path, ci: str) -> None:
+    (tmp_path / "test_corpus.py").write_text(CORPUS)
+    done = run(tmp_path, ci)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "NOT CHECKED" in done.stdout
+    assert "test_corpus.py::test_a" in done.stdout
+
+
+def run(folder: Path, ci: str) -> subprocess.CompletedProcess[str]:
+    """pytest over a folder, with the rules of this project."""
+    shutil.copy(ROOT / "tests" / "conftest.py", folder)
+    (folder / "test_other.py").write_text("def test_b(): assert True\n")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull]
-    env = {**os.environ, "CI": ci}
-    done = subprocess.run(
-        [*command, "--rootdir", str(tmp_path), str(tmp_path)],
-        env=env,
-        cwd=tmp_path,
+    return subprocess.run(
+        [*command, "--rootdir", str(folder), str(folder)],
+        env={**os.environ, "CI": ci},
+        cwd=folder,
         capture_output=True,
         text=True,
         check=False,
     )
-    interrupted = name == "test_module.py" and ci == "true"
-    assert done.returncode == (2 if interrupted else code), done.stdout + done.stderr
-    assert said in done.stdout
