@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from stix.spec import forms, values
 from stix.spec.base import Accepts, Spec, bad
 from stix.spec.edges import InputSpec, OutputSpec
+from stix.spec.envs import Envs, Secrets, secret_map, variables
+from stix.spec.exact import Flag
+from stix.spec.groups import Delay, Names
 from stix.spec.merge import beneath
 from stix.spec.recovery import JobRecovery, Next, RecoveryPolicy, Rule
 from stix.spec.resources import Resources
@@ -19,7 +22,6 @@ from stix.spec.stage import (
     StageSpec,
 )
 from stix.spec.storage import StorageMount
-from stix.spec.variables import secret_map, variables
 from stix.spec.workdir import GitSource
 
 __all__ = [
@@ -57,10 +59,8 @@ class PipelineSpec(Spec):
     """
 
     name: Annotated[str, Accepts(forms.NAME)] = "pipeline"
-    envs: Annotated[dict[str, str | None], Accepts(forms.ENVS)] = Field(default_factory=dict)
-    secrets: Annotated[dict[str, SecretStr | None], Accepts(forms.SECRETS)] = Field(
-        default_factory=dict
-    )
+    envs: Annotated[Envs, Accepts(forms.ENVS)] = Field(default_factory=dict)
+    secrets: Annotated[Secrets, Accepts(forms.SECRETS)] = Field(default_factory=dict)
     defaults: StageSpec | None = None
     stages: dict[str, StageSpec] = Field(
         default_factory=dict, json_schema_extra={"minProperties": 1, **forms.STAGE_NAMES}
@@ -68,9 +68,9 @@ class PipelineSpec(Spec):
     deadline: Duration | None = None
     max_parallel: Count | None = None
     execution: Annotated[str | None, Accepts({"enum": ["serial", "parallel"]})] = None
-    primary_tasks: list[str] = Field(default_factory=list)
-    termination_delay: Any = None
-    inter_connection: bool | None = None
+    primary_tasks: Annotated[list[str], Names()] = Field(default_factory=list)
+    termination_delay: Annotated[int | dict[str, int] | None, Delay()] = None
+    inter_connection: Annotated[bool | None, Flag()] = None
 
     if TYPE_CHECKING:
 

@@ -9,95 +9,141 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import (
     BeforeValidator,
     Field,
-    SecretStr,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 
-from stix.spec import values
-from stix.spec.base import Spec, bad
+from stix.spec import forms, values
+from stix.spec.base import Accepts, Also, Spec, bad
 from stix.spec.edges import InputSpec, OutputSpec
-from stix.spec.recovery import RecoveryPolicy
-from stix.spec.resources import Resources
-from stix.spec.service import PoolSpec, ServiceSpec, pool_of_service
-from stix.spec.storage import StorageMount
-from stix.spec.taskconfig import TaskConfig
-from stix.spec.variables import (
+from stix.spec.envs import (
+    Envs,
     ManagedSecret,
-    Variables,
-    asks,
+    Secrets,
+    managed,
     secret_map,
     split_secret_references,
-    substituted,
     variables,
 )
-from stix.spec.volumes import VolumeMount
+from stix.spec.exact import Map, Number
+from stix.spec.recovery import RecoveryPolicy
+from stix.spec.resources import Resources
+from stix.spec.service import PoolSpec, ServiceSpec, apart
+from stix.spec.storage import StorageMount
+from stix.spec.task_api import TaskApi
+from stix.spec.taskconfig import TaskConfig
+from stix.spec.variables import FIELDS, Variables, asks, distinct, exact, substituted
+from stix.spec.volumes import ResolvedVolume, VolumeMount
 from stix.spec.workdir import GitSource
 
-Duration = Annotated[float, BeforeValidator(values.positive_duration)]
+Duration = Annotated[
+    float, BeforeValidator(values.positive_duration), Accepts(forms.POSITIVE_DURATION)
+]
 Count = Annotated[int, Field(strict=True, ge=1)]
 MAX_KEY_PART = 100
+USER_TEXT = "_user_specified_yaml"
+SIZES = Map(Number(unit="GB"), example="{URL: 10}")
 
 
-class StageSpec(Spec):
+class StageSpec(TaskApi, Spec):
     """One stage (``stix.Task``): what to run, on what, with which data, and after what.
 
-    Durations are seconds once parsed. ``cache=None`` means: true if it declares outputs.
-    ``matrix`` runs the stage once per combination of values; ``max_parallel`` of these at a time;
-    ``allowed_failures`` of them (a number, or text such as ``"20%"``) may fail.
+    Durations are seconds once parsed.
+
+    Attributes:
+        name: Name of the task; below ``stages`` it is the key.
+        workdir: A local folder, relative to the file, that is copied to each node and becomes the
+            working directory of the commands; or a repository of git.
+        num_nodes: Nodes that run the command together; all stop when one fails.
+        resources: What each of its nodes must have.
+        file_mounts: Path on the node to what lies there: a local path, a URL, or a bucket.
+        setup: Commands before ``run``, once per attempt and node, by bash.
+        run: The commands, by bash, in the working directory.
+        envs: Variables of ``setup`` and ``run``. One without a value needs ``--env NAME=VALUE``.
+        secrets: Variables with values that are never stored or shown: names, whose values come
+            with ``--secret NAME``, or a map of names to values.
+        needs: Stages that must end well before this one begins.
+        inputs: Name to the artifact of another stage, as ``stage.output``.
+        outputs: Name to the file or folder, relative to the working directory, that is kept.
+        matrix: The stage runs once per combination of these values, given as ``{key: [value]}``.
+        max_parallel: Points of the matrix at a time.
+        allowed_failures: Points of the matrix that may fail: a number, or a share such as ``20%``.
+        when: An expression over earlier stages; where it is false the stage is skipped.
+        recovery: What to do when something goes wrong, by kind of event.
+        cache: Whether outputs of an earlier run may serve; default: true if it declares outputs.
+        timeout: Time for one attempt, in seconds or such as ``30m``.
+        volumes: Path on the node to a volume.
+        managed_secrets: Secrets that lie in SkyPilot's server, by reference.
+        service: Replicas of the command behind a load balancer.
+        pool: Workers that take jobs.
+        config: What the task changes in the configuration of clouds, and its lifecycle hooks.
+        event_callback: Commands for each change of the status of a job, by bash.
+        api_server_access: Whether the commands get access to the server.
 
     Raises:
         pydantic.ValidationError: a field is unknown or has no valid value.
     """
 
     internal: ClassVar[frozenset[str]] = frozenset(
-        {"egress_inputs", "egress_outputs", "volume_mounts", "file_mounts_mapping"}
+        {
+            *("egress_inputs", "egress_outputs", "volume_mounts", "file_mounts_mapping"),
+            "secret_references",
+            *("_metadata", "_user_specified_yaml"),
+        }
     )
 
-    name: str | None = None
+    name: Annotated[str | None, Accepts(forms.NAME)] = None
     workdir: str | GitSource | None = None
     num_nodes: Count = 1
     resources: Resources = Field(default_factory=Resources)
     file_mounts: dict[str, StorageMount] = Field(default_factory=dict)
     setup: str | None = None
     run: str | None = None
-    envs: dict[str, str | None] = Field(default_factory=dict)
-    secrets: dict[str, SecretStr | None] = Field(default_factory=dict)
-    needs: list[str] = Field(default_factory=list)
-    inputs: dict[str, InputSpec] = Field(default_factory=dict)
-    outputs: dict[str, OutputSpec] = Field(default_factory=dict)
-    matrix: dict[str, list[values.Scalar]] = Field(default_factory=dict)
+    envs: Annotated[Envs, Accepts(forms.ENVS)] = Field(default_factory=dict)
+    secrets: Annotated[Secrets, Accepts(forms.SECRETS)] = Field(default_factory=dict)
+    needs: Annotated[list[str], Accepts(forms.TEXTS)] = Field(default_factory=list)
+    inputs: Annotated[dict[str, InputSpec], Also(forms.SIZES)] = Field(default_factory=dict)
+    outputs: Annotated[dict[str, OutputSpec], Also(forms.SIZES)] = Field(default_factory=dict)
+    matrix: Annotated[dict[str, list[values.Scalar]], Accepts(forms.MATRIX)] = Field(
+        default_factory=dict
+    )
     max_parallel: Count | None = None
-    allowed_failures: int | str = 0
+    allowed_failures: Annotated[int | str, Accepts(forms.SHARE)] = 0
     when: str | None = None
     recovery: RecoveryPolicy | None = None
     cache: Annotated[bool | None, Field(strict=True)] = None
     timeout: Duration | None = None
     # Parsed so that SkyPilot's files load; stix.spec.support says which of them act.
     volumes: dict[str, VolumeMount] = Field(default_factory=dict)
-    volume_mounts: list[dict[str, Any]] = Field(default_factory=list)
+    volume_mounts: list[ResolvedVolume] | None = None
     managed_secrets: list[ManagedSecret] = Field(default_factory=list)
+    secret_references: list[str] = Field(default_factory=list)
     service: ServiceSpec | None = None
     pool: PoolSpec | None = None
     config: TaskConfig | None = None
     event_callback: str | None = None
-    api_server_access: bool | None = None
+    api_server_access: Annotated[bool | None, Field(strict=True)] = None
     file_mounts_mapping: dict[str, Any] | None = None
-    egress_inputs: dict[str, float] = Field(default_factory=dict)
-    egress_outputs: dict[str, float] = Field(default_factory=dict)
+    sky_metadata: dict[str, Any] | None = Field(default=None, alias="_metadata")
+    egress_inputs: Annotated[dict[str, float], SIZES] = Field(default_factory=dict)
+    egress_outputs: Annotated[dict[str, float], SIZES] = Field(default_factory=dict)
 
     if TYPE_CHECKING:
 
-        def __init__(self, **fields: Any) -> None: ...
+        def __init__(self, name: str | None = None, /, **fields: Any) -> None: ...
 
     @model_validator(mode="before")
     @classmethod
     def _other_forms(cls, data: Any, info: ValidationInfo) -> Any:
         if not isinstance(data, dict):
             return data
-        data = substituted(data, info.context)
-        return split_secret_references(pool_of_service(_sizes(data)))
+        new = substituted(data, info.context)
+        data = new if exact(info.context) else distinct(data, new)
+        if USER_TEXT in data:
+            # SkyPilot's copy of the file, which may hold secrets.
+            data = {k: v for k, v in data.items() if k != USER_TEXT}
+        return split_secret_references(_sizes(data))
 
     def substituted(self) -> StageSpec:
         """The same with its own variables in the fields that take them.
@@ -105,10 +151,13 @@ class StageSpec(Spec):
         Raises:
             pydantic.ValidationError: a replaced field no longer has a valid value.
         """
-        data = self.model_dump(exclude_unset=True)
+        data = {name: getattr(self, name) for name in FIELDS}
         if not asks(data):
             return self
-        return StageSpec.model_validate(data, context=Variables())
+        known = {k: v for k, v in self.envs.items() if v is not None}
+        given = {k: v for k, v in data.items() if asks({k: v})}
+        new = StageSpec.model_validate(given, context=Variables(beneath=known))
+        return self.model_copy(update={name: getattr(new, name) for name in given})
 
     @field_validator("name")
     @classmethod
@@ -122,13 +171,23 @@ class StageSpec(Spec):
 
     @field_validator("envs", mode="before")
     @classmethod
-    def _envs(cls, value: Any) -> Any:
-        return variables(value, "envs")
+    def _envs(cls, value: Any, info: ValidationInfo) -> Any:
+        return variables(value, "envs", as_given=exact(info.context))
 
     @field_validator("secrets", mode="before")
     @classmethod
-    def _secrets(cls, value: Any) -> Any:
-        return secret_map(value)
+    def _secrets(cls, value: Any, info: ValidationInfo) -> Any:
+        return secret_map(value, as_given=exact(info.context))
+
+    @field_validator("managed_secrets", mode="before")
+    @classmethod
+    def _managed_secrets(cls, value: Any) -> Any:
+        return managed(value)
+
+    @field_validator("pool")
+    @classmethod
+    def _pool(cls, value: PoolSpec | None, info: ValidationInfo) -> PoolSpec | None:
+        return apart(value, info)
 
     @field_validator("needs", mode="before")
     @classmethod

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from urllib.parse import urlsplit
 
-from pydantic import field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from stix.spec.base import Spec, bad
+from stix.spec import values
+from stix.spec.base import Accepts, bad
+from stix.spec.exact import Flag
+from stix.spec.mountconfig import StorageConfig
+from stix.spec.objects import StorageApi
 from stix.spec.problems import choose
+from stix.spec.short import Short
+from stix.spec.variables import exact
 
 STORES = (
     "S3",
@@ -24,6 +31,9 @@ STORES = (
     "VOLUME",
 )
 MODES = ("MOUNT", "COPY", "MOUNT_CACHED")
+TYPES = ("MODEL_CHECKPOINT_RO", "MODEL_CHECKPOINT_RW", "DATASET_RO", "DATASET_RW")
+DISK = "volume"
+"""The store of a disk. SkyPilot knows it in lower case only."""
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
@@ -31,7 +41,12 @@ def is_url(text: str) -> bool:
     return bool(_URL.match(text))
 
 
-class StorageMount(Spec):
+def _words(*known: str) -> dict[str, Any]:
+    """The JSON Schema of one of several words, in upper or lower case."""
+    return {"type": "string", "enum": [*known, *(word.lower() for word in known)]}
+
+
+class StorageMount(StorageApi, Short):
     """What lies at one path of a node: a copy of a local path or URL, or a mounted bucket.
 
     A plain text in a file means a copy. A map means ``mode: MOUNT`` unless it says otherwise,
@@ -40,45 +55,110 @@ class StorageMount(Spec):
     Attributes:
         source: A local path (relative to the file), a URL, or several local paths.
         name: Name of a bucket that is ours to make.
-        store: Kind of the bucket.
+        store: Kind of the bucket; ``volume`` is a disk.
         mode: ``COPY``, ``MOUNT`` or ``MOUNT_CACHED``.
-        persistent: Whether the bucket outlives the run.
+        persistent: Whether the bucket outlives the run; true, but for a disk false.
+        type: What ``MOUNT_CACHED`` is tuned for: checkpoints or datasets, read or written.
+        config: Options of the mount or of the disk.
     """
 
-    source: str | list[str] | None = None
+    internal: ClassVar[frozenset[str]] = frozenset(
+        {"_is_sky_managed", "_bucket_sub_path", "_force_delete"}
+    )
+
+    source: str | Annotated[list[str], Field(min_length=1)] | None = None
     name: str | None = None
-    store: str | None = None
-    mode: Literal["MOUNT", "COPY", "MOUNT_CACHED"] = "MOUNT"
-    persistent: bool = True
-    type: str | None = None
-    config: dict[str, Any] | None = None
+    store: Annotated[str | None, Accepts(_words(*STORES))] = None
+    mode: Annotated[Literal["MOUNT", "COPY", "MOUNT_CACHED"], Accepts(_words(*MODES))] = "MOUNT"
+    persistent: Annotated[bool, Flag()] = True
+    type: Annotated[str | None, Accepts(_words(*TYPES))] = None
+    config: StorageConfig | None = None
+    is_sky_managed: Annotated[bool | None, Field(strict=True)] = Field(None, alias="_is_sky_managed")
+    bucket_sub_path: str | None = Field(None, alias="_bucket_sub_path")
+    force_delete: Annotated[bool | None, Field(strict=True)] = Field(None, alias="_force_delete")
 
     if TYPE_CHECKING:
 
-        def __init__(self, **fields: Any) -> None: ...
+        def __init__(
+            self,
+            name: str | None = None,
+            source: str | list[str] | None = None,
+            **fields: Any,
+        ) -> None: ...
+
+    @classmethod
+    def of_text(cls, text: str) -> dict[str, Any]:
+        """A plain text is copied."""
+        return {"source": text, "mode": "COPY"}
+
+    def written(self) -> str | None:
+        """The text of a plain copy."""
+        plain = self._was_text and self.mode == "COPY" and self.name is None
+        return self.source if plain and isinstance(self.source, str) else None
 
     @model_validator(mode="before")
     @classmethod
-    def _text_is_a_copy(cls, data: Any) -> Any:
-        if isinstance(data, str):
-            return {"source": data, "mode": "COPY"}
-        if not isinstance(data, dict | StorageMount):
+    def _forms(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            # SkyPilot keeps a bucket, and deletes a disk, unless it is told otherwise.
+            if data.get("store") == DISK and data.get("persistent") is None:
+                return {**data, "persistent": False}
+        elif not isinstance(data, StorageMount):
             fix = "write a path, a URL, or a map with source and mode"
-            raise bad("a mount must be text or a map", fix)
+            raise bad(f"a mount must be text or a map, not {values.kind(data)}", fix)
         return data
+
+    @field_validator("source")
+    @classmethod
+    def _source(cls, value: str | list[str] | None) -> str | list[str] | None:
+        if isinstance(value, str) and "[" in value and split_url(value) is None:
+            raise bad(f"the source {value!r} is no URL", "remove the bracket from its host")
+        return value
 
     @field_validator("mode", mode="before")
     @classmethod
     def _mode(cls, value: Any) -> Any:
-        return _upper(value, MODES, "mode")
+        return _upper(value, MODES, "storage mode")
+
+    @field_validator("type", mode="before")
+    @classmethod
+    def _type(cls, value: Any) -> Any:
+        return value if value is None else _upper(value, TYPES, "type of a mount")
 
     @field_validator("store", mode="before")
     @classmethod
-    def _store(cls, value: Any) -> Any:
-        # A name such as $STORE is replaced by a variable's value later.
-        if isinstance(value, str) and "$" in value:
+    def _store(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is None or value == DISK:
             return value
-        return value if value is None else _upper(value, STORES, "store")
+        # A name such as $STORE is replaced by a variable's value later.
+        if isinstance(value, str) and "$" in value and not exact(info.context):
+            return value
+        return _upper(value, STORES, "storage store")
+
+    @model_validator(mode="after")
+    def _agree(self) -> StorageMount:
+        if self.store == DISK:
+            self._disk()
+        if self.type is not None and self.mode != "MOUNT_CACHED":
+            fix = "write mode: MOUNT_CACHED, or remove type"
+            raise bad("type needs mode: MOUNT_CACHED", fix, "type")
+        for word, mode in (("mount_cached", "MOUNT_CACHED"), ("mount", "MOUNT")):
+            if self.config is not None and getattr(self.config, word) is not None:
+                if self.mode != mode:
+                    fix = f"write mode: {mode}, or remove {word}"
+                    raise bad(f"config.{word} needs mode: {mode}", fix, "config")
+        return self
+
+    def _disk(self) -> None:
+        """A disk of the network is known by its name; one of the instance has none."""
+        if isinstance(self.source, list):
+            fix = "name one source, or copy the others with entries of their own"
+            raise bad("a disk takes one source", fix, "source")
+        more = (self.config.model_extra or {}) if self.config is not None else {}
+        local = self.config is not None and (self.config.storage_type or "").lower() == "instance"
+        if not self.name and "name" not in more and not local:
+            fix = "add name, or write config: {storage_type: instance}"
+            raise bad("a disk of the network needs a name", fix)
 
     @property
     def copies(self) -> str | None:
@@ -86,9 +166,24 @@ class StorageMount(Spec):
         plain = self.mode == "COPY" and isinstance(self.source, str)
         return self.source if plain and isinstance(self.source, str) else None
 
+    @property
+    def address(self) -> str | None:
+        """The source where it is a URL, as SkyPilot tells: it names a host or a bucket."""
+        plain = self.source if isinstance(self.source, str) and "//" in self.source else None
+        return plain if plain is not None and split_url(plain) else None
+
+
+def split_url(text: str) -> str | None:
+    """The host of a URL, empty where it has none; None where it cannot be read."""
+    try:
+        return urlsplit(text).netloc
+    except ValueError:
+        return None
+
 
 def _upper(value: Any, known: tuple[str, ...], word: str) -> str:
-    text = str(value).upper()
+    text = value.upper() if isinstance(value, str) else ""
     if text not in known:
-        raise bad(f"{value!r} is not a storage {word}", choose(text, known))
+        shown = repr(value) if isinstance(value, str) else values.kind(value)
+        raise bad(f"{shown} is not a {word}", choose(text, known))
     return text

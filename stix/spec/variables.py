@@ -1,20 +1,29 @@
-"""Variables and secrets of a stage, and their names in other fields."""
+"""Variables, and ``$NAME`` and ``${NAME}`` in fields of a stage.
+
+SkyPilot replaces inside the JSON text of a field, so that a value with a quotation mark or a
+backslash breaks it. Here each text is replaced on its own, once. Unknown names stay as they are.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
-from stix.spec import values
-from stix.spec.base import Spec, bad
+from stix.spec.base import bad
+from stix.spec.problems import Path
 
+FIELDS = ("workdir", "file_mounts", "volumes", "service", "pool")
+"""Fields in which variables are replaced, as in SkyPilot (pool lies in service)."""
+PLAIN = (str, int, float, bool, date)
+"""What a variable may be in a file."""
 _NAME = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
-_SUBSTITUTED = ("workdir", "file_mounts", "volumes", "service", "pool")
-"""Fields in which ``$VAR`` and ``${VAR}`` are replaced, as in SkyPilot (pool lies in service)."""
+_LOOSE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)()\}?")
+"""SkyPilot's: braces need not match, so that ``$A}`` loses its brace."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +34,8 @@ class Variables:
         beneath: Of the pipeline; those of the stage win.
         above: Of the command line; they win.
         hidden: Secrets of the command line.
-        secrets: Whether values of secrets are put into fields as well. SkyPilot does so; a
-            pipeline that is stored must not.
+        secrets: Whether values of secrets are put into fields as well, and odd names pass, as in
+            SkyPilot. A pipeline that is stored must not hold values of secrets.
     """
 
     beneath: Mapping[str, str] = field(default_factory=dict)
@@ -39,6 +48,8 @@ class Variables:
         out = dict(data)
         for word, given in (("envs", self.above), ("secrets", self.hidden)):
             own = out.get(word)
+            if word == "secrets" and isinstance(own, list) and all(isinstance(e, str) for e in own):
+                own = dict.fromkeys(own)
             if given and (own is None or isinstance(own, dict)):
                 out[word] = {**(own or {}), **given}
         return out
@@ -50,27 +61,41 @@ class Variables:
             own = data.get(word)
             for name, value in own.items() if isinstance(own, dict) else ():
                 text = value.get_secret_value() if isinstance(value, SecretStr) else value
-                if isinstance(text, str | int | float | bool):
+                if text is not None and (self.secrets or isinstance(text, PLAIN)):
                     known[str(name)] = str(text)
         return {**known, **self.above, **(self.hidden if self.secrets else {})}
+
+
+def exact(context: Any) -> bool:
+    """Whether a stage is validated for SkyPilot's canonical form, so that its rules hold."""
+    return isinstance(context, Variables) and context.secrets
 
 
 def substituted(data: dict[str, Any], context: Any) -> dict[str, Any]:
     """A stage as plain data with its variables in the fields that take them.
 
     Without `Variables` as context nothing is replaced: an object made in Python may get others.
-    SkyPilot replaces inside the JSON text of a field, so that a value with a quotation mark or a
-    backslash breaks it. Here each text is replaced on its own. Unknown names stay as they are.
     """
     if not isinstance(context, Variables) or not asks(data):
         return data
     known = context.of(data)
-    return {k: _replace(v, known) if k in _SUBSTITUTED else v for k, v in data.items()}
+    pattern = _LOOSE if context.secrets else _NAME
+    return {k: _replace(v, known, pattern) if k in FIELDS else v for k, v in data.items()}
+
+
+def distinct(data: Mapping[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """``new``, which is ``data`` with its variables replaced, unless that lost an entry."""
+    for name in FIELDS:
+        before, after = data.get(name), new.get(name)
+        if isinstance(before, dict) and isinstance(after, dict) and len(after) < len(before):
+            fix = "give each a name of its own"
+            raise bad(f"two names in {name} become the same", fix, name)
+    return new
 
 
 def asks(data: Mapping[str, Any]) -> bool:
     """Whether a field of a stage, as plain data, holds what may be a variable."""
-    return any(_asks(data.get(name)) for name in _SUBSTITUTED)
+    return any(_asks(data[name]) for name in FIELDS if name in data)
 
 
 def _asks(value: Any) -> bool:
@@ -78,7 +103,9 @@ def _asks(value: Any) -> bool:
         return "$" in value
     if isinstance(value, dict):
         return any(_asks(k) or _asks(v) for k, v in value.items())
-    return isinstance(value, list) and any(_asks(entry) for entry in value)
+    if isinstance(value, BaseModel):
+        return _asks(value.model_dump(exclude_unset=True))
+    return isinstance(value, list | tuple) and any(map(_asks, value))
 
 
 def could_become(text: str, result: str) -> bool:
@@ -89,69 +116,34 @@ def could_become(text: str, result: str) -> bool:
     return re.fullmatch(".*".join(map(re.escape, fixed)), result, re.DOTALL) is not None
 
 
-def _replace(value: Any, known: Mapping[str, str]) -> Any:
+def names(value: Any, at: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Every name of a variable in a field, and the path of its text."""
+    if isinstance(value, str) and "$" in value:
+        for found in _NAME.finditer(value):
+            yield at, found[1] or found[2]
+    elif isinstance(value, BaseModel):
+        yield from names(value.model_dump(exclude_unset=True), at)
+    elif isinstance(value, dict):
+        for key, entry in value.items():
+            yield from names(key, (*at, key))
+            yield from names(entry, (*at, key))
+    elif isinstance(value, list | tuple):
+        for i, entry in enumerate(value):
+            yield from names(entry, (*at, i))
+
+
+def _replace(value: Any, known: Mapping[str, str], pattern: re.Pattern[str]) -> Any:
     if isinstance(value, str):
-        return _NAME.sub(lambda m: known.get(m[1] or m[2], m[0]), value)
+        if "$" not in value:
+            return value
+        return pattern.sub(lambda m: known.get(m[1] or m[2], m[0]), value)
+    if isinstance(value, BaseModel):
+        value = value.model_dump(exclude_unset=True)
+        return _replace(value, known, pattern)
     if isinstance(value, dict):
-        return {_replace(k, known): _replace(v, known) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_replace(v, known) for v in value]
+        return {
+            _replace(k, known, pattern): _replace(v, known, pattern) for k, v in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_replace(v, known, pattern) for v in value]
     return value
-
-
-class ManagedSecret(Spec):
-    """A secret that lies in SkyPilot's server, by reference.
-
-    Attributes:
-        name: ``secrets:[scope.]NAME``.
-        mount_path: A file on the node to write it to, instead of a variable.
-    """
-
-    name: str
-    mount_path: str | None = None
-
-
-def split_secret_references(data: dict[str, Any]) -> dict[str, Any]:
-    """A stage as plain data with references among ``secrets`` moved to ``managed_secrets``."""
-    return data
-
-
-def variables(value: Any, word: str) -> Any:
-    if not isinstance(value, dict):
-        raise bad(
-            f"{word} must be a map, not {values.kind(value)}", f"write {word}: {{NAME: value}}"
-        )
-    out = {}
-    for name, entry in value.items():
-        if not isinstance(name, str) or not values.ENV_NAME.match(name):
-            fix = "use letters, digits and '_', not starting with a digit"
-            raise bad(f"{name!r} is not a name of a variable", fix, str(name))
-        out[name] = values.env_text(entry)
-    return out
-
-
-def secret_map(value: Any) -> dict[str, Any]:
-    """Names to values (None where the value is given at submission), from a map or a list.
-
-    ``secrets:[scope.]NAME`` is SkyPilot's reference to a stored secret; its name is ``NAME``.
-    """
-    if isinstance(value, list | tuple) and all(isinstance(name, str) for name in value):
-        value = dict.fromkeys(value)
-    if not isinstance(value, dict):
-        fix = "write secrets: [NAME, NAME], or a map of names"
-        raise bad("secrets must be a list of names or a map", fix)
-    out: dict[str, Any] = {}
-    for name, entry in value.items():
-        if not isinstance(name, str):
-            raise bad("the name of a secret must be text", "use letters, digits and '_'")
-        reference = name.startswith("secrets:")
-        if reference and entry is not None:
-            fix = "remove the value, or the prefix secrets:"
-            raise bad(f"the reference {name} cannot hold a value", fix, name)
-        plain = name.removeprefix("secrets:").rpartition(".")[2] if reference else name
-        if not values.ENV_NAME.match(plain):
-            fix = "use letters, digits and '_', not starting with a digit"
-            # Not shown: people write NAME=value here.
-            raise bad("an entry of secrets is not a name", fix)
-        out[plain] = entry if isinstance(entry, SecretStr) else values.env_text(entry)
-    return out

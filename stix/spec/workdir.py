@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Annotated, Any
 
-from stix.spec.base import Spec
+from stix.spec.exact import Exact, Text
+
+_HOST = r"(?:[^@/\s]+@)?[^:/@\s]+"
+_GIT = re.compile(rf"(?:(?:https?|ssh)://{_HOST}(?::[0-9]+)?/+[^/\s].*|{_HOST}:(?!//).+)\Z")
 
 
-class GitSource(Spec):
-    """A working directory from git."""
+class GitSource(Exact):
+    """A working directory from git.
 
-    url: str
-    ref: str | None = None
+    Attributes:
+        url: Address of the repository, by https or ssh.
+        ref: Branch, tag or commit; the default branch without it.
+    """
+
+    url: Annotated[str, Text(example="https://HOST/OWNER/REPOSITORY")]
+    ref: Annotated[str | None, Text(example="main")] = None
 
     if TYPE_CHECKING:
 
         def __init__(self, **fields: Any) -> None: ...
+
+
+def is_git_url(text: str) -> bool:
+    """Whether a text has the shape of a repository's address."""
+    return bool(_GIT.match(text))
