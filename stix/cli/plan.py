@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from stix.cli.options import connect, env_option, output_option
+from stix.cli.options import GroupedCommand, connect, output_option, overriding
 from stix.cli.output import message, show, table, usd
 
 if TYPE_CHECKING:
     from stix.client.api import Json
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("file")
-@env_option
+@overriding
 @output_option
-def plan(file: str, env: tuple[str, ...], output: str) -> None:
+def plan(file: str, given: dict[str, Any], output: str) -> None:
     """Show where each stage of pipeline FILE would run, and for how much.
 
     A stage that fits nowhere is an error that says what came nearest.
@@ -26,7 +26,7 @@ def plan(file: str, env: tuple[str, ...], output: str) -> None:
     from stix.spec.overrides import Overrides
     from stix.spec.wire import to_wire
 
-    loaded = load(file, Overrides.parse(env, complete=False))
+    loaded = load(file, Overrides.of_command(given, complete=False))
     for warning in loaded.warnings:
         message(str(warning))
     client = connect()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stix.cli.options import output_option
+from stix.cli.options import GroupedCommand, output_option, overriding
 from stix.cli.output import message, show
 
 if TYPE_CHECKING:
@@ -14,22 +14,27 @@ if TYPE_CHECKING:
 
     from stix.spec.conformance import Row
     from stix.spec.models import PipelineSpec
+    from stix.spec.overrides import Overrides
     from stix.spec.problems import Problem
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("files", nargs=-1, required=True)
+@overriding
 @click.option("--report", is_flag=True, help="Show what is made of each key of the files.")
 @output_option
-def validate(files: tuple[str, ...], report: bool, output: str) -> int:
+def validate(files: tuple[str, ...], report: bool, output: str, given: dict[str, Any]) -> int:
     """Check FILES without running them: every problem with its line, column and fix.
 
     With --report, every key is shown as used, mapped (to what) or refused (why).
     """
+    from stix.spec.overrides import Overrides
+
+    beside = Overrides.of_command(given, complete=False)
     answers: list[dict[str, Any]] = []
     lines: list[str] = []
     for file in files:
-        answer, rows = _reported(file) if report else (_checked(file), [])
+        answer, rows = _reported(file, beside) if report else (_checked(file, beside), [])
         answers.append(answer)
         lines += [_line(answer)] if answer["ok"] else []
         if rows and output == "table":
@@ -40,26 +45,28 @@ def validate(files: tuple[str, ...], report: bool, output: str) -> int:
     return 0 if all(answer["ok"] for answer in answers) else 1
 
 
-def _checked(file: str) -> dict[str, Any]:
+def _checked(file: str, given: Overrides) -> dict[str, Any]:
     from stix.client.submit import load
-    from stix.spec.overrides import Overrides
-    from stix.spec.problems import SpecErrors
+    from stix.spec.problems import GivenErrors, SpecErrors
 
     try:
-        loaded = load(file, Overrides(complete=False))
+        loaded = load(file, given)
+    except GivenErrors:
+        raise
     except SpecErrors as refusal:
         return _answer(file, None, refusal.problems)
     return _answer(file, loaded.pipeline, loaded.warnings)
 
 
-def _reported(file: str) -> tuple[dict[str, Any], list[Row]]:
+def _reported(file: str, given: Overrides) -> tuple[dict[str, Any], list[Row]]:
     """The answer with the report. A refused key is told there, and not as a message as well."""
     from stix.client.report import report_file
-    from stix.spec.overrides import Overrides
-    from stix.spec.problems import SpecErrors
+    from stix.spec.problems import GivenErrors, SpecErrors
 
     try:
-        found = report_file(file, Overrides(complete=False))
+        found = report_file(file, given)
+    except GivenErrors:
+        raise
     except SpecErrors as refusal:
         return {**_answer(file, None, refusal.problems), "report": []}, []
     valid = found.loaded is not None

@@ -7,17 +7,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, TypedDict
+from typing import IO, Any, TypedDict
 
 from stix.client.api import Client, Json
 from stix.client.http import CHUNK, ApiError
 from stix.errors import StixError, UsageError
+from stix.spec.changed import changed_by
 from stix.spec.check import check
 from stix.spec.loader import Loaded, load_file
 from stix.spec.models import PipelineSpec, StageSpec
-from stix.spec.overrides import Overrides, missing_values, override, split_secrets
+from stix.spec.overrides import (
+    Overrides,
+    missing_values,
+    noted,
+    override,
+    secret_names,
+    split_secrets,
+)
 from stix.spec.pack import pack
-from stix.spec.problems import Problem, SpecErrors
+from stix.spec.problems import Problem, SpecErrors, refused
+from stix.spec.settings import of_map
 from stix.spec.storage import is_url
 from stix.spec.support import pipeline_refusals
 from stix.spec.wire import to_wire
@@ -34,6 +43,7 @@ class RunOptions(TypedDict, total=False):
     no_cache: bool
     force: Sequence[str]
     base: str | Path | None
+    overrides: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -48,6 +58,8 @@ class Options:
         force: Stages to run even if their outputs are known.
         base: Where relative paths of a Python object begin; default the current directory. Paths
             in a file are relative to the file.
+        overrides: Path of a field to its value, as ``--set`` has them: ``{"train.num_nodes": 2}``.
+        given: What a command line says, in the stead of names, variables, secrets and overrides.
     """
 
     name: str | None = None
@@ -56,9 +68,19 @@ class Options:
     no_cache: bool = False
     force: Sequence[str] = ()
     base: str | Path | None = None
+    overrides: Mapping[str, Any] | None = None
+    given: Overrides | None = None
 
-    def overrides(self) -> Overrides:
-        return Overrides(envs=self.envs or {}, secrets=self.secrets or {}, name=self.name)
+    def beside(self) -> Overrides:
+        """What changes the pipeline.
+
+        Raises:
+            UsageError: the path of an override cannot be read.
+        """
+        if self.given is not None:
+            return self.given
+        settings = of_map(self.overrides or {})
+        return Overrides(self.envs or {}, self.secrets or {}, self.name, settings=settings)
 
 
 @dataclass(frozen=True)
@@ -88,13 +110,13 @@ def prepare(source: Source, options: Options | None = None) -> Prepared:
         SpecErrors: it is refused; holds every problem.
     """
     options = options or Options()
-    given = options.overrides()
+    given = options.beside()
     if isinstance(source, str | Path):
         return _of_file(load(source, given))
     base = Path(options.base or ".").resolve()
     pipeline = source if isinstance(source, PipelineSpec) else _alone(source)
     accepted, warnings = _accept(pipeline, given, base)
-    return Prepared(accepted, base, warnings=warnings)
+    return Prepared(accepted, base, text=given.note(), warnings=warnings)
 
 
 def load(path: str | Path, given: Overrides) -> Loaded:
@@ -107,9 +129,9 @@ def load(path: str | Path, given: Overrides) -> Loaded:
     if place.suffix == ".py" and place.is_file():
         return _load_python(place, given)
     loaded = load_file(path, given)
-    refused = [loaded.locate(problem) for problem in pipeline_refusals(loaded.pipeline)]
-    if refused:
-        raise SpecErrors(refused)
+    problems = [loaded.locate(problem) for problem in pipeline_refusals(loaded.pipeline)]
+    if problems:
+        raise refused(problems)
     return loaded
 
 
@@ -119,25 +141,28 @@ def _load_python(path: Path, given: Overrides) -> Loaded:
     try:
         pipeline, warnings = _accept(read_python(path), given, path.resolve().parent)
     except SpecErrors as refusal:
-        raise SpecErrors([replace(p, file=p.file or str(path)) for p in refusal.problems]) from None
-    return Loaded(pipeline, str(path), path.read_text(encoding="utf-8"), warnings)
+        raise refused([replace(p, file=p.file or str(path)) for p in refusal.problems]) from None
+    text = noted(path.read_text(encoding="utf-8"), given)
+    return Loaded(pipeline, str(path), text, warnings)
 
 
 def _accept(
     pipeline: PipelineSpec, given: Overrides, base: Path
 ) -> tuple[PipelineSpec, list[Problem]]:
     """What the loader does for a file, for an object: the pipeline to run, and warnings."""
-    accepted = override(pipeline, given)
+    changed, sources = changed_by(pipeline, given.settings)
+    accepted = override(changed, given.settled(secret_names(changed)))
     accepted.stages = {name: stage.substituted() for name, stage in accepted.stages.items()}
     problems = [
         *missing_values(accepted, secrets=given.complete),
         *check(accepted, base),
         *pipeline_refusals(accepted),
     ]
-    errors = [problem for problem in problems if problem.severity == "error"]
+    located = [sources.locate(problem, "") for problem in problems]
+    errors = [problem for problem in located if problem.severity == "error"]
     if errors:
-        raise SpecErrors(errors)
-    return accepted, problems
+        raise refused(errors)
+    return accepted, located
 
 
 def _of_file(loaded: Loaded) -> Prepared:

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from stix.spec.check import check
 from stix.spec.messages import explain
 from stix.spec.models import PipelineSpec, StageSpec
-from stix.spec.overrides import Overrides, missing_values, override
-from stix.spec.problems import Problem, SpecErrors, nearest
+from stix.spec.overrides import Overrides, declared_secrets, missing_values, noted, override
+from stix.spec.problems import Problem, SpecErrors, nearest, refused
 from stix.spec.reader import Reader, stage_name
 from stix.spec.sources import Sources
 from stix.spec.yamltext import MAX_BYTES, TextErrors, blanked, decoded, parse
@@ -28,7 +28,7 @@ class Loaded:
         pipeline: With defaults merged, overrides applied and variables substituted. It still
             holds secret values; `stix.spec.overrides.split_secrets` takes them out.
         file: Name of the file as given.
-        text: Its text, with values of secrets blanked.
+        text: Its text, with values of secrets blanked; what was given beside it is noted below.
         warnings: What is odd but not wrong.
         sources: Where each part of the pipeline lies in the file.
     """
@@ -114,7 +114,8 @@ def load_text(
         documents = parse(text, name)
     except TextErrors as refusal:
         raise SpecErrors(refusal.problems) from None
-    reader = Reader(documents, _stem(name), given.envs)
+    given = given.settled(declared_secrets(documents) if given.either else ())
+    reader = Reader(documents, _stem(name), given.envs, given.settings)
     pipeline = reader.read()
     problems = reader.problems
     if problems and pipeline is not None:
@@ -128,10 +129,11 @@ def load_text(
     located = [reader.sources.locate(p, name) for p in problems]
     errors = [p for p in located if p.severity == "error"]
     if errors or pipeline is None:
-        raise SpecErrors(errors)
+        raise refused(errors)
     warnings = [w for document in documents for w in document.warnings]
     warnings += [p for p in located if p.severity == "warning"]
-    return Loaded(pipeline, name, blanked(text, documents), warnings, reader.sources)
+    stored = noted(blanked(text, documents), given)
+    return Loaded(pipeline, name, stored, warnings, reader.sources)
 
 
 def _substitute(pipeline: PipelineSpec) -> list[Problem]:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from pydantic import SecretStr
 
 from stix.errors import UsageError
 from stix.spec import values
+from stix.spec.envfile import read
 from stix.spec.models import PipelineSpec
 from stix.spec.problems import Path, Problem, SpecErrors, error
+from stix.spec.settings import Setting, parse_settings
+from stix.spec.taskoptions import task_options
+from stix.spec.yamltext import Document
 
 
 @dataclass(frozen=True)
@@ -23,12 +28,16 @@ class Overrides:
         secrets: Secrets for every stage; their names count as declared.
         name: Name of the pipeline instead of the file's.
         complete: False for ``stix validate`` and ``stix plan``: values of secrets may be absent.
+        settings: Fields of stages and of the pipeline.
+        either: From ``--env-file``: secrets where a file declares the name as one, else variables.
     """
 
     envs: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     name: str | None = None
     complete: bool = True
+    settings: Sequence[Setting] = ()
+    either: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
     def parse(
@@ -47,6 +56,96 @@ class Overrides:
             UsageError: a name is no name, or the environment does not hold it.
         """
         return cls(_pairs("--env", env), _pairs("--secret", secret), name, complete)
+
+    @classmethod
+    def of_command(cls, given: Mapping[str, Any], *, complete: bool = True) -> Overrides:
+        """From the options that ``stix run``, ``plan`` and ``validate`` share, by name.
+
+        Of several files the later wins, and a value on the command line wins over all files.
+
+        Raises:
+            UsageError: an option cannot be read, or two exclude one another.
+            GivenErrors: a file of variables is refused.
+        """
+        envs, secrets = _pairs("--env", given["env"]), _pairs("--secret", given["secret"])
+        either = _files("--env-file", given["env_file"])
+        hidden = _files("--secret-file", given["secret_file"])
+        settings = [*parse_settings(given["set"]), *task_options(given)]
+        _distinct(settings, {**either, **envs}, {**hidden, **secrets}, given["name"])
+        return cls(envs, {**hidden, **secrets}, given["name"], complete, settings, either)
+
+    def settled(self, declared: Collection[str]) -> Overrides:
+        """The same with each value of ``either`` as a variable or a secret.
+
+        Args:
+            declared: Names of secrets of the pipeline.
+        """
+        if not self.either:
+            return self
+        hidden = {*declared, *self.secrets}
+        envs = {k: v for k, v in self.either.items() if k not in hidden}
+        secrets = {k: v for k, v in self.either.items() if k in hidden}
+        return replace(
+            self, envs={**envs, **self.envs}, secrets={**secrets, **self.secrets}, either={}
+        )
+
+    def note(self) -> str:
+        """Comment lines that tell what was given, without values of variables and secrets."""
+        said = [f"--name {self.name!r}"] if self.name is not None else []
+        said += [setting.said for setting in self.settings]
+        said += [f"--env {name}" for name in {**self.either, **self.envs}]
+        said += [f"--secret {name}" for name in self.secrets]
+        lines = "".join(f"#   {one}\n" for one in dict.fromkeys(said))
+        return f"# Given on submission:\n{lines}" if lines else ""
+
+
+def noted(text: str, given: Overrides) -> str:
+    """The text of a file with the note behind it, where it moves no line."""
+    note = given.note()
+    return text + ("" if text.endswith("\n") or not text else "\n") + note if note else text
+
+
+def secret_names(pipeline: PipelineSpec) -> set[str]:
+    """Names of all secrets of a pipeline and its stages."""
+    stages = pipeline.resolved().stages.values()
+    return {*pipeline.secrets, *(name for stage in stages for name in stage.secrets)}
+
+
+def declared_secrets(documents: Iterable[Document]) -> set[str]:
+    """Names below ``secrets`` anywhere in a file that is not checked yet."""
+    found: set[str] = set()
+    for document in documents:
+        top = document.value if isinstance(document.value, dict) else {}
+        stages = top.get("stages")
+        inner = list(stages.values()) if isinstance(stages, dict) else []
+        for body in (top, top.get("defaults"), *inner):
+            own = body.get("secrets") if isinstance(body, dict) else None
+            names = own if isinstance(own, list | dict) else ()
+            found |= {name.rpartition(".")[2].rpartition(":")[2] for name in map(str, names)}
+    return found
+
+
+def _files(option: str, paths: Iterable[str]) -> dict[str, str]:
+    return {name: value for path in paths for name, value in read(option, path).items()}
+
+
+def _distinct(
+    settings: Iterable[Setting],
+    envs: Collection[str],
+    secrets: Collection[str],
+    name: str | None,
+) -> None:
+    """Refuse a field that is given with ``--set`` and with an option of its own."""
+    for setting in settings:
+        path = setting.path
+        other = "--name" if path == ("name",) and name is not None else ""
+        for word, known in (("envs", envs), ("secrets", secrets)):
+            whole = path[-1] == word and known
+            if whole or (len(path) > 1 and path[-2] == word and path[-1] in known):
+                other = f"--{word.removesuffix('s')} {'NAME' if whole else path[-1]}"
+        if other:
+            said = f"{setting.label}: {other} sets the same field"
+            raise UsageError(said, fix="keep one of the two")
 
 
 def _pairs(option: str, given: Iterable[str]) -> dict[str, str]:

@@ -27,6 +27,7 @@ class Problem:
         fix: What to do about it.
         parts: The path as a tuple, below the pipeline.
         on_key: The key is wrong, not its value.
+        given: It lies in an option of the command line, which ``file`` then names.
     """
 
     severity: str
@@ -38,6 +39,7 @@ class Problem:
     fix: str
     parts: Path = ()
     on_key: bool = False
+    given: bool = False
 
     def __str__(self) -> str:
         where = self.file or "<pipeline>"
@@ -49,7 +51,7 @@ class Problem:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-safe, for ``--output json``."""
-        return {k: v for k, v in self.__dict__.items() if k not in ("parts", "on_key")}
+        return {k: v for k, v in self.__dict__.items() if k not in ("parts", "on_key", "given")}
 
 
 class SpecErrors(StixError):
@@ -61,6 +63,22 @@ class SpecErrors(StixError):
 
     def __str__(self) -> str:
         return self.message
+
+
+class GivenErrors(SpecErrors):
+    """The command line, or a file of variables that it names, is wrong (exit code 2)."""
+
+    exit_code = 2
+
+
+def refused(problems: Sequence[Problem]) -> SpecErrors:
+    """What to raise for errors: `GivenErrors` where nothing but the command line is wrong."""
+    told: dict[object, Problem] = {}
+    for one in problems:
+        # An option for every stage is as wrong in each of them.
+        told.setdefault((one.file, one.message) if one.given else id(one), one)
+    given = bool(told) and all(p.given for p in told.values())
+    return GivenErrors(list(told.values())) if given else SpecErrors(list(told.values()))
 
 
 def error(parts: Path, message: str, fix: str, *, on_key: bool = False) -> Problem:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -12,9 +12,11 @@ from pydantic import ValidationError
 from stix.spec import chain, values
 from stix.spec.base import Spec
 from stix.spec.groups import check_group
+from stix.spec.layout import Layout, apply
 from stix.spec.messages import explain
 from stix.spec.models import PipelineSpec, StageSpec
 from stix.spec.problems import Path, Problem, error
+from stix.spec.settings import Setting
 from stix.spec.sources import Sources
 from stix.spec.variables import Variables
 from stix.spec.yamltext import Document
@@ -38,10 +40,17 @@ class Reader:
             a field of the defaults waits for the variables of each stage.
     """
 
-    def __init__(self, documents: list[Document], stem: str, above: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        documents: list[Document],
+        stem: str,
+        above: Mapping[str, str],
+        settings: Sequence[Setting] = (),
+    ) -> None:
         self.documents = documents
         self.stem = stem
         self.above = above
+        self.settings = settings
         self.problems: list[Problem] = []
         self.pruned: set[str] = set()
         self.sources = Sources(documents)
@@ -78,7 +87,10 @@ class Reader:
             said = f"stages must be a map of stages, not {values.kind(given)}"
             self.problems.append(error(("stages",), said if given else "there are no stages", fix))
             given = {}
-        header = {k: v for k, v in raw.items() if k not in ("stages", "defaults")}
+        layout = Layout({k: v for k, v in raw.items() if k != "stages"}, dict(given))
+        self._set(layout)
+        raw, given = layout.top, layout.stages
+        header = {k: v for k, v in raw.items() if k != "defaults"}
         pipeline = self._validate(PipelineSpec, {"name": self.stem, **_given(header)}, ())
         defaults = self._defaults(raw.get("defaults"))
         self.substituted = defaults is None
@@ -94,6 +106,11 @@ class Reader:
             if self._named(name, stage):
                 stages[name] = stage
         return self._assemble(pipeline, defaults, stages)
+
+    def _set(self, layout: Layout) -> None:
+        if self.settings:
+            self.problems += apply(layout, self.settings)
+            self.sources.marks = layout.marks
 
     def _defaults(self, raw: Any) -> StageSpec | None:
         return None if raw is None else self._validate(StageSpec, raw, ("defaults",))
@@ -156,13 +173,16 @@ class Reader:
         header = _given(found.header)
         names = self._chain_names(found.tasks, str(header.get("name") or self.stem))
         self.sources.stages |= {n: (i, ()) for n, (i, _) in zip(names, found.tasks, strict=True)}
+        bodies = [document.value for _, document in found.tasks]
+        layout = Layout(header, dict(zip(names, bodies, strict=True)), chained=True)
+        self._set(layout)
+        header = _given(layout.top)
         if found.parallel:
-            tasks = [(n, d.value) for n, (_, d) in zip(names, found.tasks, strict=True)]
-            self.problems += check_group(found.header, tasks)
+            self.problems += check_group({**found.header, **header}, list(layout.stages.items()))
         stages = {}
-        for position, (name, (_, document)) in enumerate(zip(names, found.tasks, strict=True)):
+        for position, (name, raw) in enumerate(layout.stages.items()):
             context = Variables(above=self.above)
-            stage = self._validate(StageSpec, document.value, ("stages", name), context)
+            stage = self._validate(StageSpec, raw, ("stages", name), context)
             if stage is None:
                 continue
             if position and not found.parallel and not stage.needs:

@@ -5,7 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from stix.spec.problems import Path, Problem, dotted
-from stix.spec.yamltext import Document, Mark
+from stix.spec.yamltext import Document
+from stix.spec.yamltext import Mark as Place
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A path of the pipeline that an option of the command line has set.
+
+    Attributes:
+        path: Where.
+        said: The option, for messages.
+        every: It was said of every stage.
+    """
+
+    path: Path
+    said: str
+    every: bool = False
+
+    def blamed(self, problem: Problem) -> Problem:
+        """The problem as one of this option."""
+        parts = problem.parts
+        if parts[:1] == ("stages",):
+            parts = parts[2:] if self.every else parts[1:]
+        told = replace(problem, file=self.said, path=dotted(parts))
+        return replace(told, line=0, column=0, given=True)
 
 
 @dataclass
@@ -15,13 +39,20 @@ class Sources:
     Attributes:
         documents: In the order of the file.
         stages: Name of a stage to the number of its document and its path there.
+        marks: What options of the command line have set.
     """
 
     documents: list[Document]
     stages: dict[str, tuple[int, Path]] = field(default_factory=dict)
+    marks: list[Mark] = field(default_factory=list)
 
     def locate(self, problem: Problem, file: str) -> Problem:
-        """The problem with the place of its path."""
+        """The problem with the place of its path, or with the option that set it."""
+        if problem.given:
+            return problem
+        option = self._set_by(problem.parts)
+        if option is not None:
+            return option.blamed(problem)
         if not self.documents:
             return replace(problem, file=file)
         number, path = 0, problem.parts
@@ -34,9 +65,26 @@ class Sources:
             mark = self._inherited(problem.parts) or mark
         return replace(problem, file=file, line=mark[0], column=mark[1], path=dotted(path))
 
-    def _inherited(self, path: Path) -> Mark | None:
+    def _inherited(self, path: Path) -> Place | None:
         """Where a value that a stage takes from ``defaults``, ``envs`` or ``secrets`` lies."""
         if len(path) < 3 or self.stages:
             return None
         document = self.documents[0]
         return document.at(("defaults", *path[2:])) or document.at(path[2:])
+
+    def _set_by(self, path: Path) -> Mark | None:
+        """What set a path, or set something below it where the file has nothing."""
+        for mark in reversed(self.marks):
+            if path[: len(mark.path)] == mark.path:
+                return mark
+        for mark in self.marks:
+            if len(path) > 2 and mark.path[: len(path)] == path and not self._holds(path):
+                return mark
+        return None
+
+    def _holds(self, path: Path) -> bool:
+        number, below = 0, path
+        if path[1] in self.stages:
+            number, prefix = self.stages[str(path[1])]
+            below = (*prefix, *path[2:])
+        return bool(self.documents) and self.documents[number].at(below) is not None
