@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from stix.clouds.errors import InvalidRequest
 from stix.clouds.hosts import HostFacts
-from stix.spec import values
+from stix.spec import accelforms
 
 _KNOWN = ("cpus", "memory", "accelerators", "price", "spot")
 
@@ -81,7 +81,7 @@ def _accelerators(value: Any) -> dict[str, float] | None:
     if value is None:
         return None
     try:
-        return {name: n for one in values.accelerators(value) for name, n in one.items()}
+        return accelforms.counts(value)
     except PydanticCustomError as error:
         raise _wrong("accelerators", error.message(), "write `accelerators: {A100: 4}`") from None
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from stix.spec import forms, values
+from stix.spec.amounts import whole
 from stix.spec.base import Accepts, Spec, bad
 from stix.spec.problems import choose
 
@@ -40,6 +41,18 @@ def _exit_codes(value: Any) -> Any:
 
 
 ExitCodes = Annotated[list[int], BeforeValidator(_exit_codes), Accepts(forms.EXIT_CODES)]
+
+
+def _sky_codes(value: Any) -> Any:
+    """One code or a list of them, as it was written."""
+    fix = "write an exit code from 0 to 255, or a list of them, each once"
+    one = whole(0, 255, fix)
+    if not isinstance(value, list | tuple):
+        return one(value)
+    codes = [one(code) for code in value]
+    if len(set(codes)) != len(codes):
+        raise bad("an exit code is listed twice", fix)
+    return codes
 
 
 class Rule(Spec):
@@ -200,8 +213,14 @@ class JobRecovery(Spec):
     strategy: Annotated[
         Literal["EAGER_NEXT_REGION", "FAILOVER", "none"] | None, Accepts(forms.word(STRATEGIES))
     ] = None
-    max_restarts_on_errors: Annotated[int, Field(strict=True, ge=0)] = 0
-    recover_on_exit_codes: ExitCodes = Field(default_factory=list)
+    max_restarts_on_errors: Annotated[
+        int | None,
+        BeforeValidator(whole(0, None, "write a whole number from 0")),
+        Accepts({"type": "integer", "minimum": 0}),
+    ] = None
+    recover_on_exit_codes: Annotated[
+        int | list[int] | None, BeforeValidator(_sky_codes), Accepts(forms.EXIT_CODES)
+    ] = None
 
     if TYPE_CHECKING:
 
@@ -215,10 +234,14 @@ class JobRecovery(Spec):
     @field_validator("strategy", mode="before")
     @classmethod
     def _strategy(cls, value: Any) -> Any:
-        by_lower = {s.lower(): s for s in STRATEGIES}
-        if value is not None and str(value).lower() not in by_lower:
-            raise bad(f"{value!r} is not a strategy", choose(str(value), STRATEGIES))
-        return value if value is None else by_lower[str(value).lower()]
+        if value is None or value == "none":
+            return value
+        # In SkyPilot "None" is the name of a strategy, which does not exist.
+        known = STRATEGIES[:-1]
+        if not isinstance(value, str) or value.upper() not in known:
+            shown = repr(value) if isinstance(value, str) else values.kind(value)
+            raise bad(f"{shown} is not a strategy", choose(str(value), STRATEGIES))
+        return value.upper()
 
     def policy(self) -> RecoveryPolicy:
         """The same as a `RecoveryPolicy`. SkyPilot recovers from preemption without limit."""
@@ -226,10 +249,12 @@ class JobRecovery(Spec):
             return RecoveryPolicy.none()
         place = "same" if self.strategy == "FAILOVER" else "next_offer"
         lost = {"retries": None, "next": place}
-        restarts = self.max_restarts_on_errors
+        restarts = self.max_restarts_on_errors or 0
+        codes = self.recover_on_exit_codes
+        free = [codes] if isinstance(codes, int) else codes or []
         return RecoveryPolicy(
             preempted=lost,
             node_lost=lost,
             setup_failed={"retries": max(restarts, _DEFAULTS["setup_failed"]["retries"])},
-            user_error={"retries": restarts, "free_exit_codes": self.recover_on_exit_codes},
+            user_error={"retries": restarts, "free_exit_codes": free},
         )

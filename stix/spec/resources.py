@@ -2,25 +2,109 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ModelWrapValidatorHandler,
+    PlainValidator,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
-from stix.spec import values
-from stix.spec.base import Spec, bad
+from stix.spec import alternatives as merging
+from stix.spec import amounts, images, places
+from stix.spec.accelforms import asked
+from stix.spec.amounts import not_null
+from stix.spec.autostop import AutostopForms
+from stix.spec.base import Accepts, Spec, bad
+from stix.spec.disks import DISK_TIERS, Disk
+from stix.spec.ports import port_list
 from stix.spec.problems import choose
 from stix.spec.recovery import JobRecovery
+from stix.spec.taskconfig import TaskConfig
+from stix.spec.values import kind
 
-DISK_TIERS = ("low", "medium", "high", "ultra", "best", "none")
 NETWORK_TIERS = ("standard", "best")
+MAX_PRIORITY = 1000
+_NUMBER_OR_TEXT = {"anyOf": [{"type": "string"}, {"type": "number"}]}
+_WHOLE_OR_TEXT = {"anyOf": [{"type": "integer"}, {"type": "string"}]}
+_ACCELERATORS: dict[str, Any] = {
+    "anyOf": [
+        {"type": "string"},
+        {"type": "object", "additionalProperties": {"type": ["number", "null"]}},
+        {"type": "array", "items": {"type": "string"}},
+    ]
+}
+_PORTS = {"anyOf": [*_WHOLE_OR_TEXT["anyOf"], {"type": "array", "items": _WHOLE_OR_TEXT}]}
+_IMAGE = {
+    "anyOf": [
+        {"type": "string"},
+        {"type": "object", "additionalProperties": {"type": "string"}},
+    ]
+}
+_LOGIN = ("username", "password", "server")
 
 
-def _cpus(value: Any) -> str | None:
-    return None if value is None else values.amount(value)
+def _known(value: Callable[[Any], Any]) -> BeforeValidator:
+    return BeforeValidator(lambda given: None if given is None else value(given))
 
 
-def _memory(value: Any) -> str | None:
-    return None if value is None else values.amount(value, memory=True)
+def _tier(names: tuple[str, ...], word: str) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        if not isinstance(value, str):
+            raise bad(f"{word} must be text, not {kind(value)}", choose("", names))
+        if value.lower() not in names:
+            raise bad(f"{value!r} is not a {word}", choose(value, names))
+        return value.lower()
+
+    return check
+
+
+def _name(value: Any) -> Any:
+    # SkyPilot takes this text for a null.
+    return None if value == "None" else value
+
+
+def _class(value: Any) -> Any:
+    return (_name(value.strip()) or None) if isinstance(value, str) else value
+
+
+def _login(value: Any) -> Any:
+    """The map as hidden text: no form of a pipeline may show the password."""
+    if value is None or isinstance(value, SecretStr):
+        return value
+    if not isinstance(value, dict) or sorted(value) != sorted(_LOGIN):
+        raise bad("this must be a map of username, password and server", "remove it")
+    if not all(isinstance(entry, str) for entry in value.values()):
+        raise bad("username, password and server must be text", "remove it")
+    return SecretStr(json.dumps(value))
+
+
+class AcceleratorArgs(Spec):
+    """What accelerators take besides a count; for TPUs.
+
+    Attributes:
+        runtime_version: Version of the software of a TPU; SkyPilot chooses one by default.
+        tpu_name: Name of a TPU node.
+        tpu_vm: The commands run on the host of the TPU itself (the default).
+        gcp_queued_resource: The TPU is asked for as a queued resource.
+    """
+
+    runtime_version: Annotated[str | None, BeforeValidator(not_null)] = None
+    tpu_name: Annotated[str | None, BeforeValidator(not_null)] = None
+    tpu_vm: Annotated[bool | None, Field(strict=True), BeforeValidator(not_null)] = None
+    gcp_queued_resource: Annotated[bool | None, Field(strict=True), BeforeValidator(not_null)] = (
+        None
+    )
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **fields: Any) -> None: ...
 
 
 class Resources(Spec):
@@ -30,202 +114,150 @@ class Resources(Spec):
         infra: ``cloud/region/zone`` with ``*`` for holes. ``cloud``, ``region`` and ``zone`` are
             accepted in its stead, and are properties.
         cpus: vCPUs, ``"4"`` exactly or ``"4+"`` at least. Numbers are accepted.
-        memory: GiB, likewise; ``"16GB"`` is accepted.
-        accelerators: Name to count per node. ``gpus`` is another name for it. A map of several
-            becomes ``any_of``, a list becomes ``ordered``.
+        memory: GiB, likewise; ``"16GB"`` is accepted, and ``"3x"`` for GiB per vCPU.
+        accelerators: Name to count per node. ``gpus`` is another name for it. A map of several,
+            or a memory such as ``80GB+``, becomes ``any_of``, a list becomes ``ordered``.
+        accelerator_args: What TPUs take besides a count.
         instance_type: The provider's name of the machine.
         use_spot: Whether to rent at a price at which the node can be taken away.
-        max_hourly_cost: USD per hour and node at most.
-        labels: Tags that the nodes get.
         job_recovery: SkyPilot's recovery; ``recovery`` of the stage says more.
+        disk_size: GiB of the node's disk.
+        disk_tier: Speed of that disk: ``low``, ``medium``, ``high``, ``ultra`` or ``best``.
+        network_tier: ``standard`` or ``best``.
+        local_disk: Disk within the machine: ``nvme`` or ``ssd``, and GB, as in ``nvme:1000+``.
+        max_hourly_cost: USD per hour and node at most.
+        ports: Ports to open, as ascending texts, ranges as ``8000-8010``.
+        image_id: Image of the machine for all regions, or a map of region to image; a container
+            is ``docker:IMAGE``, or has the key ``docker``.
+        labels: Tags that the nodes get.
+        autostop: When an idle node stops by itself; false for never.
+        priority: From -1000 to 1000; the higher comes first.
+        priority_class: Name of a priority in a queue of Kubernetes.
+        volumes: Disks that are attached to the node (GCP).
+        ephemeral_storage: Accepted and ignored, as in SkyPilot.
         any_of: Alternatives of which the cheapest is taken; each is merged over these fields.
         ordered: Alternatives in order of preference.
+        docker_login_config: Login to a registry of images, as JSON text (SkyPilot's own field).
+        docker_username_for_runpod: User in a container (SkyPilot's own field).
+        is_image_managed: Whether SkyPilot made the image (SkyPilot's own field).
+        requires_fuse: Whether buckets are mounted (SkyPilot's own field).
+        cluster_config_overrides: ``config`` of the task (SkyPilot's own field).
+        no_missing_accel_warnings: The accelerator was chosen by memory (SkyPilot's own field).
     """
 
     also: ClassVar[dict[str, dict[str, Any]]] = {
         "cloud": {"type": "string"},
         "region": {"type": "string"},
         "zone": {"type": "string"},
-        "gpus": {},
+        "gpus": _ACCELERATORS,
     }
+    internal: ClassVar[frozenset[str]] = frozenset(
+        {
+            "_docker_login_config",
+            "_docker_username_for_runpod",
+            "_is_image_managed",
+            "_requires_fuse",
+            "_cluster_config_overrides",
+            "_no_missing_accel_warnings",
+        }
+    )
 
-    infra: str | None = None
-    cpus: Annotated[str | None, BeforeValidator(_cpus)] = None
-    memory: Annotated[str | None, BeforeValidator(_memory)] = None
-    accelerators: dict[str, float] = Field(default_factory=dict)
-    accelerator_args: dict[str, Any] | None = None
-    instance_type: str | None = None
+    infra: Annotated[str | None, _known(places.infra)] = None
+    cpus: Annotated[str | None, _known(amounts.cpus), Accepts(_NUMBER_OR_TEXT)] = None
+    memory: Annotated[str | None, _known(amounts.memory), Accepts(_NUMBER_OR_TEXT)] = None
+    accelerators: Annotated[dict[str, float], PlainValidator(asked), Accepts(_ACCELERATORS)] = (
+        Field(default_factory=dict)
+    )
+    accelerator_args: AcceleratorArgs | None = None
+    instance_type: Annotated[str | None, BeforeValidator(_name)] = None
     use_spot: Annotated[bool | None, Field(strict=True)] = None
     job_recovery: JobRecovery | None = None
-    disk_size: int | None = None
-    disk_tier: str | None = None
-    network_tier: str | None = None
-    local_disk: str | None = None
-    max_hourly_cost: Annotated[float, Field(gt=0, strict=True)] | None = None
-    ports: list[str] = Field(default_factory=list)
-    image_id: str | dict[str, str] | None = None
+    disk_size: Annotated[int | None, _known(amounts.disk_gib), Accepts(_WHOLE_OR_TEXT)] = None
+    disk_tier: Annotated[str | None, _known(_tier(DISK_TIERS, "disk_tier"))] = None
+    network_tier: Annotated[str | None, _known(_tier(NETWORK_TIERS, "network_tier"))] = None
+    local_disk: Annotated[str | None, _known(amounts.local_disk)] = None
+    max_hourly_cost: Annotated[float, Field(gt=0, strict=True, allow_inf_nan=False)] | None = None
+    ports: Annotated[list[str], BeforeValidator(port_list), Accepts(_PORTS)] = Field(
+        default_factory=list
+    )
+    image_id: Annotated[
+        str | dict[str, str] | None, PlainValidator(images.image), Accepts(_IMAGE)
+    ] = None
     labels: dict[str, str] = Field(default_factory=dict)
-    autostop: bool | int | str | dict[str, Any] | None = None
-    priority: Annotated[int, Field(strict=True, ge=-1000, le=1000)] | None = None
-    priority_class: str | None = None
-    volumes: list[dict[str, Any]] = Field(default_factory=list)
-    ephemeral_storage: Any = None
-    any_of: list[Resources] = Field(default_factory=list)
-    ordered: list[Resources] = Field(default_factory=list)
+    autostop: AutostopForms = None
+    priority: Annotated[
+        int | None,
+        _known(
+            amounts.whole(-MAX_PRIORITY, MAX_PRIORITY, "write a whole number from -1000 to 1000")
+        ),
+        Accepts({"type": "integer", "minimum": -MAX_PRIORITY, "maximum": MAX_PRIORITY}),
+    ] = None
+    priority_class: Annotated[str | None, BeforeValidator(_class)] = None
+    volumes: list[Disk] = Field(default_factory=list)
+    ephemeral_storage: Annotated[int | None, _known(amounts.disk_gib), Accepts(_WHOLE_OR_TEXT)] = (
+        None
+    )
+    any_of: list[Annotated[Resources, BeforeValidator(merging.part)]] = Field(default_factory=list)
+    ordered: list[Annotated[Resources, BeforeValidator(merging.part)]] = Field(default_factory=list)
+    docker_login_config: Annotated[SecretStr | None, BeforeValidator(_login)] = Field(
+        None, alias="_docker_login_config"
+    )
+    docker_username_for_runpod: str | None = Field(None, alias="_docker_username_for_runpod")
+    is_image_managed: Annotated[bool | None, Field(strict=True)] = Field(
+        None, alias="_is_image_managed"
+    )
+    requires_fuse: Annotated[bool | None, Field(strict=True)] = Field(None, alias="_requires_fuse")
+    cluster_config_overrides: TaskConfig | None = Field(None, alias="_cluster_config_overrides")
+    no_missing_accel_warnings: Annotated[bool | None, Field(strict=True)] = Field(
+        None, alias="_no_missing_accel_warnings"
+    )
 
     if TYPE_CHECKING:
 
         def __init__(self, **fields: Any) -> None: ...
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _other_forms(cls, data: Any) -> Any:
+    def _forms(cls, data: Any, handler: ModelWrapValidatorHandler[Resources]) -> Resources:
         if not isinstance(data, dict):
-            return data
-        return _split_accelerators(_place(dict(data)))
+            return handler(data)
+        out = handler(merging.plain(data))
+        if out.any_of or out.ordered or type(out.accelerators) is not dict:
+            merging.spread(out)
+        if type(data) is not merging.Part:
+            merging.check(out)
+        return out
 
-    @field_validator("infra", mode="before")
+    @field_validator("labels")
     @classmethod
-    def _infra(cls, value: Any) -> Any:
-        return None if value is None else values.infra(value)
-
-    @field_validator("accelerators", mode="before")
-    @classmethod
-    def _accelerators(cls, value: Any) -> Any:
-        return {k: v for one in values.accelerators(value) for k, v in one.items()}
-
-    @field_validator("disk_size", mode="before")
-    @classmethod
-    def _disk_size(cls, value: Any) -> Any:
-        return None if value is None else values.whole_gib(value)
-
-    @field_validator("disk_tier", "network_tier", mode="before")
-    @classmethod
-    def _tier(cls, value: Any, info: Any) -> Any:
-        known = DISK_TIERS if info.field_name == "disk_tier" else NETWORK_TIERS
-        if value is not None and str(value).lower() not in known:
-            raise bad(f"{value!r} is not a {info.field_name}", choose(str(value), known))
-        return value if value is None else str(value).lower()
-
-    @field_validator("ports", mode="before")
-    @classmethod
-    def _ports(cls, value: Any) -> Any:
-        return _port_list(value)
-
-    @field_validator("any_of", "ordered")
-    @classmethod
-    def _flat(cls, entries: list[Resources]) -> list[Resources]:
-        if any(e.any_of or e.ordered for e in entries):
-            fix = "write one list of alternatives, each with one kind of accelerator"
-            raise bad("alternatives cannot hold alternatives", fix)
-        return entries
+    def _labels(cls, value: dict[str, str]) -> dict[str, str]:
+        return dict(value)
 
     @property
     def cloud(self) -> str | None:
-        return self._part(0)
+        return places.split(self.infra)[0]
 
     @property
     def region(self) -> str | None:
-        return self._part(1)
+        return places.split(self.infra)[1]
 
     @property
     def zone(self) -> str | None:
-        return self._part(2)
-
-    def _part(self, index: int) -> str | None:
-        if self.infra is None:
-            return None
-        cloud, _, rest = self.infra.partition("/")
-        parts = [cloud, rest] if cloud == "kubernetes" else self.infra.split("/")
-        part = parts[index] if index < len(parts) else ""
-        return part if part not in ("", "*") else None
+        return places.split(self.infra)[2]
 
     @property
     def cpus_at_least(self) -> tuple[float, bool]:
         """vCPUs asked for, and whether more will do; ``(0, True)`` where nothing is asked."""
-        return values.split_amount(self.cpus)
+        return amounts.split_amount(self.cpus)
 
     @property
     def memory_at_least(self) -> tuple[float, bool]:
         """GiB asked for, and whether more will do; ``(0, True)`` where nothing is asked."""
-        return values.split_amount(self.memory)
+        size, more = amounts.split_amount(self.memory)
+        per_cpu = self.memory is not None and self.memory.endswith("x")
+        return (size * self.cpus_at_least[0] if per_cpu else size), more
 
     def alternatives(self) -> list[Resources]:
         """The choices, each complete; in order of preference where ``ordered`` is used."""
         entries = self.any_of or self.ordered
-        if not entries:
-            return [self]
-        base = self.model_dump(exclude_unset=True, exclude={"any_of", "ordered"})
-        return [Resources.model_validate(over(base, e)) for e in entries]
-
-
-def over(base: dict[str, Any], entry: Resources) -> dict[str, Any]:
-    """Fields of one alternative over the common ones; labels are merged, in a map of its own."""
-    own = entry.model_dump(exclude_unset=True)
-    merged = {**base, **own}
-    if "labels" in base or "labels" in own:
-        merged["labels"] = {**base.get("labels", {}), **own.get("labels", {})}
-    return merged
-
-
-def _place(data: dict[str, Any]) -> dict[str, Any]:
-    parts = {k: data.pop(k) for k in ("cloud", "region", "zone") if k in data}
-    given = {k: v for k, v in parts.items() if v is not None}
-    if not given:
-        return data
-    first = next(iter(given))
-    if data.get("infra") is not None:
-        raise bad(f"infra and {first} are both given", "keep only infra: cloud/region/zone", first)
-    for key, value in given.items():
-        if not isinstance(value, str) or not value.strip() or "/" in value:
-            raise bad(
-                f"{value!r} is not a {key}", f"write a name, such as {key}: {_EXAMPLE[key]}", key
-            )
-    data["infra"] = "/".join(given.get(k, "*") for k in ("cloud", "region", "zone"))
-    return data
-
-
-_EXAMPLE = {"cloud": "aws", "region": "us-east-1", "zone": "us-east-1a"}
-
-
-def _split_accelerators(data: dict[str, Any]) -> dict[str, Any]:
-    if data.get("any_of") and data.get("ordered"):
-        raise bad("any_of and ordered are both given", "keep one of the two", "ordered")
-    if "gpus" in data:
-        gpus = data.pop("gpus")
-        if data.get("accelerators") is not None:
-            raise bad("gpus and accelerators are both given", "keep accelerators", "gpus")
-        data["accelerators"] = gpus
-    asked = data.get("accelerators")
-    if not isinstance(asked, list | dict) or len(asked) < 2:
-        return data
-    choices = values.accelerators(asked)
-    fix = "put the accelerators into the alternatives"
-    if data.get("ordered") or (isinstance(asked, list) and data.get("any_of")):
-        raise bad(
-            "several accelerators and a list of alternatives are both given", fix, "accelerators"
-        )
-    del data["accelerators"]
-    entries = data.pop("any_of", None) or [{}]
-    if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
-        raise bad("any_of must be a list of maps", "write any_of: [{...}, {...}]", "any_of")
-    name = "ordered" if isinstance(asked, list) else "any_of"
-    data[name] = [{**entry, "accelerators": choice} for entry in entries for choice in choices]
-    return data
-
-
-def _port_list(value: Any) -> list[str]:
-    fix = "write a port, a range such as 8000-8010, or a list of them"
-    if isinstance(value, bool) or not isinstance(value, int | str | list | tuple):
-        raise bad(f"ports cannot be {values.kind(value)}", fix)
-    if isinstance(value, list | tuple):
-        return [p for entry in value for p in _port_list(entry)]
-    out = []
-    for text in str(value).split(","):
-        ends = [e.strip() for e in text.split("-")]
-        if len(ends) > 2 or not all(e.isdigit() and 0 < int(e) < 65536 for e in ends):
-            raise bad(f"{text.strip()!r} is not a port from 1 to 65535", fix)
-        if int(ends[0]) > int(ends[-1]):
-            raise bad(f"the range {text.strip()!r} is reversed", fix)
-        out.append("-".join(ends))
-    return out
+        return [merging.over(self, entry) for entry in entries] if entries else [self]
