@@ -13,20 +13,44 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from stix.client.decorator import stage
     from stix.client.sdk import run
+    from stix.spec.dag import Dag
     from stix.spec.models import PipelineSpec as Pipeline
     from stix.spec.models import Resources
     from stix.spec.models import StageSpec as Task
+    from stix.spec.objects import StorageMode
+    from stix.spec.service import ServiceSpec as Service
+    from stix.spec.storage import StorageMount as Storage
+    from stix.spec.text import from_yaml, to_yaml
 
 __version__ = "0.1.0"
 
-__all__ = ["Pipeline", "Resources", "Task", "__version__", "run", "stage"]
+__all__ = [
+    "Dag",
+    "Pipeline",
+    "Resources",
+    "Service",
+    "Storage",
+    "StorageMode",
+    "Task",
+    "__version__",
+    "from_yaml",
+    "run",
+    "stage",
+    "to_yaml",
+]
 
 _PUBLIC = {
+    "Dag": "stix.spec.dag:Dag",
     "Pipeline": "stix.spec.models:PipelineSpec",
     "Resources": "stix.spec.models:Resources",
+    "Service": "stix.spec.service:ServiceSpec",
+    "Storage": "stix.spec.storage:StorageMount",
+    "StorageMode": "stix.spec.objects:StorageMode",
     "Task": "stix.spec.models:StageSpec",
+    "from_yaml": "stix.spec.text:from_yaml",
     "run": "stix.client.sdk:run",
     "stage": "stix.client.decorator:stage",
+    "to_yaml": "stix.spec.text:to_yaml",
 }
 
 # The wheel holds stix/flows, stix/tasks, ... as folders.  A checkout holds them at the repository

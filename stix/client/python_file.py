@@ -7,6 +7,7 @@ import sys
 import traceback
 from pathlib import Path
 
+from stix.spec.dag import Dag
 from stix.spec.models import PipelineSpec, StageSpec
 from stix.spec.problems import Problem, SpecErrors
 
@@ -37,6 +38,8 @@ def read_python(path: Path) -> PipelineSpec:
     if isinstance(found, StageSpec):
         name = found.name or path.stem
         return PipelineSpec(name=name, stages={name: found})
+    if isinstance(found, Dag):
+        return found.pipeline()
     if isinstance(found, PipelineSpec):
         return found
     fix = f"write {NAME} = stix.Pipeline(...) at the top level of the file"

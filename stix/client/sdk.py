@@ -147,7 +147,7 @@ def run(pipeline: Source, *, wait: bool = True, **options: Unpack[RunOptions]) -
     The local server starts itself where none runs; STIX_URL and STIX_TOKEN name another.
 
     Args:
-        pipeline: ``stix.Pipeline``, ``stix.Task``, or the path of a file.
+        pipeline: ``stix.Pipeline``, ``stix.Dag``, ``stix.Task``, or the path of a file.
         wait: Wait until it has ended.
         options: ``name``, ``envs``, ``secrets``, ``no_cache``, ``force`` (stages that run even
             if their outputs are known) and ``base`` (where relative paths begin), as in

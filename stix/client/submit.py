@@ -14,6 +14,7 @@ from stix.client.http import CHUNK, ApiError
 from stix.errors import StixError, UsageError
 from stix.spec.changed import changed_by
 from stix.spec.check import check
+from stix.spec.dag import Dag
 from stix.spec.loader import Loaded, load_file
 from stix.spec.models import PipelineSpec, StageSpec
 from stix.spec.overrides import (
@@ -31,7 +32,7 @@ from stix.spec.storage import is_url
 from stix.spec.support import pipeline_refusals
 from stix.spec.wire import to_wire
 
-Source = PipelineSpec | StageSpec | str | Path
+Source = PipelineSpec | StageSpec | Dag | str | Path
 
 
 class RunOptions(TypedDict, total=False):
@@ -114,7 +115,9 @@ def prepare(source: Source, options: Options | None = None) -> Prepared:
     if isinstance(source, str | Path):
         return _of_file(load(source, given))
     base = Path(options.base or ".").resolve()
-    pipeline = source if isinstance(source, PipelineSpec) else _alone(source)
+    if isinstance(source, StageSpec):
+        source = _alone(source)
+    pipeline = source.pipeline() if isinstance(source, Dag) else source
     accepted, warnings = _accept(pipeline, given, base)
     return Prepared(accepted, base, text=given.note(), warnings=warnings)
 
@@ -170,9 +173,10 @@ def _of_file(loaded: Loaded) -> Prepared:
     return Prepared(loaded.pipeline, base, loaded.file, loaded.text, loaded.warnings, loaded)
 
 
-def _alone(stage: StageSpec) -> PipelineSpec:
-    name = stage.name or "task"
-    return PipelineSpec(name=name, stages={name: stage})
+def _alone(stage: StageSpec) -> Dag:
+    dag = Dag()
+    dag.add(stage)
+    return dag
 
 
 def secret_values(prepared: Prepared, options: Options) -> list[str]:

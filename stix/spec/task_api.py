@@ -121,7 +121,9 @@ class TaskApi(Made):
         from stix.spec.variables import Variables
 
         if not isinstance(config, Mapping):
-            raise refuse("", f"a task must be a map, not {values.kind(config)}", "write {'run': ..}")
+            raise refuse(
+                "", f"a task must be a map, not {values.kind(config)}", "write {'run': ..}"
+            )
         above = pairs(env_overrides, "envs")
         context = Variables(above=above, hidden=pairs(secrets_overrides, "secrets"))
         try:
