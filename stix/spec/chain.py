@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stix.spec.problems import Path, Problem, error
 from stix.spec.yamltext import Document
+
+_NAMED = {"name"}
+_SERIAL = {"name", "execution"}
 
 
 @dataclass(frozen=True)
@@ -17,10 +20,12 @@ class Chain:
     Attributes:
         header: The first document where it names the whole; else empty.
         tasks: Number of each document that is a task, and the document.
+        problems: What is wrong with the header of a chain.
     """
 
     header: dict[str, Any] = field(default_factory=dict)
     tasks: list[tuple[int, Document]] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
 
     @property
     def parallel(self) -> bool:
@@ -31,17 +36,34 @@ class Chain:
 def split(documents: list[Document]) -> Chain:
     """Tell the header from the tasks.
 
-    The first of several documents is a header if it holds ``execution: parallel``, or nothing
-    besides ``name`` and ``execution``; SkyPilot reads any other first document as a task.
+    A header is the first document of the file if it holds ``name`` alone, ``name`` and
+    ``execution``, or, with tasks behind it, ``execution: parallel`` among others. SkyPilot reads
+    any other first document as a task, and so does it one behind an empty document.
     """
     tasks = list(enumerate(documents))
-    if len(tasks) < 2:
+    if not documents or documents[0].number or not isinstance(documents[0].value, dict):
         return Chain({}, tasks)
     first = documents[0].value
-    header = first.get("execution") == "parallel" or (
-        "name" in first and first.keys() <= {"name", "execution"}
-    )
-    return Chain(first, tasks[1:]) if header else Chain({}, tasks)
+    if len(documents) > 1 and first.get("execution") == "parallel":
+        return Chain(first, tasks[1:])
+    if first.keys() not in (_NAMED, _SERIAL):
+        return Chain({}, tasks)
+    problems = list(_execution(first.get("execution"), alone=len(documents) == 1))
+    if len(documents) == 1:
+        # A header alone is a task with nothing to do.
+        return Chain({}, [(0, replace(documents[0], value={"name": first["name"]}))], problems)
+    header = {"name": first["name"]} if problems else first
+    return Chain(header, tasks[1:], problems)
+
+
+def _execution(mode: Any, *, alone: bool) -> Iterator[Problem]:
+    at: Path = ("execution",)
+    if mode == "parallel" and alone:
+        fix = "write each job as a document of its own below, after a line with ---"
+        yield error(at, "the job group has no jobs", fix)
+    elif mode not in (None, "serial"):
+        fix = "write execution: serial for a chain, or execution: parallel for a job group"
+        yield error(at, f"execution cannot be {mode!r}", fix)
 
 
 def not_maps(documents: list[Document]) -> Iterator[tuple[int, Problem]]:

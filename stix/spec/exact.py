@@ -321,8 +321,14 @@ def given(model: BaseModel) -> Json:
         field = type(model).model_fields.get(name)
         key = (field.alias or name) if field is not None else name
         value = getattr(model, name) if field is not None else (model.model_extra or {})[name]
-        out[key] = given(value) if isinstance(value, BaseModel) else value
+        out[key] = _unmade(value)
     return out
+
+
+def _unmade(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return given(value)
+    return [_unmade(entry) for entry in value] if isinstance(value, list) else value
 
 
 def needed(fix: str) -> Callable[[Any], Any]:

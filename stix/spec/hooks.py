@@ -68,7 +68,7 @@ class Hook(Exact):
     timeout: Annotated[int, Number(least=1, whole=True, unit="seconds")] = TIMEOUT
 
 
-def hooks(value: Any) -> Any:
+def listed(value: Any) -> Any:
     """The list of hooks before each is looked at."""
     if not isinstance(value, list | tuple):
         said = f"hooks must be a list, not {values.kind(value)}"

@@ -7,6 +7,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from stix.spec import removed
 from stix.spec.base import Spec
 from stix.spec.problems import Path, Problem, choose, error
 from stix.spec.resources import Resources
@@ -104,7 +105,7 @@ def _real(loc: tuple[str | int, ...], raw: Any) -> Path:
 def _unknown(prefix: Path, path: Path, model: type[Spec]) -> Problem:
     name = str(path[-1]) if path else ""
     known = [key for owner in _owners(model, path[:-1]) for key in owner.accepted()]
-    fix = _elsewhere(name) or choose(name, known)
+    fix = removed.instead(path) or _elsewhere(name) or choose(name, known)
     return error((*prefix, *path), f"unknown field {name!r}", fix, on_key=True)
 
 

@@ -62,7 +62,9 @@ class PoolSpec(Exact):
 
     def agreed(self, workers: int | None = None) -> PoolSpec:
         """Itself; an error if it has no size, or starts above its largest."""
-        if self.workers is None and self.max_workers is None and workers is None:
+        unsaid = self.workers is None and self.max_workers is None
+        # SkyPilot's server does not read an empty pool back, even beside service.workers.
+        if unsaid and (workers is None or not self.model_fields_set):
             raise bad("the pool has no size", _SIZE)
         least = self.least(workers)
         if self.max_workers is not None and least > self.max_workers:

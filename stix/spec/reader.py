@@ -11,11 +11,12 @@ from pydantic import ValidationError
 
 from stix.spec import chain, values
 from stix.spec.base import Spec
-from stix.spec.groups import check_group
+from stix.spec.groups import check_group, check_names, sound
 from stix.spec.layout import Layout, apply
 from stix.spec.messages import explain
 from stix.spec.models import PipelineSpec, StageSpec
 from stix.spec.problems import Path, Problem, error
+from stix.spec.removed import mapped
 from stix.spec.settings import Setting
 from stix.spec.sources import Sources
 from stix.spec.variables import Variables
@@ -90,6 +91,7 @@ class Reader:
         layout = Layout({k: v for k, v in raw.items() if k != "stages"}, dict(given))
         self._set(layout)
         raw, given = layout.top, layout.stages
+        self.problems += check_names(raw, given.keys())
         header = {k: v for k, v in raw.items() if k != "defaults"}
         pipeline = self._validate(PipelineSpec, {"name": self.stem, **_given(header)}, ())
         defaults = self._defaults(raw.get("defaults"))
@@ -162,6 +164,14 @@ class Reader:
             self.pruned |= {"outputs", "matrix"}
             return StageSpec.model_validate({})
 
+    def errors(self) -> list[Problem]:
+        """What is wrong."""
+        return [p for p in self.problems if p.severity == "error"]
+
+    def warnings(self) -> list[Problem]:
+        """What is odd, but not wrong."""
+        return [p for p in self.problems if p.severity != "error"]
+
     def sound(self, problem: Problem) -> bool:
         """Whether a problem between stages stands, although some stages are known in part only."""
         field = problem.parts[2] if len(problem.parts) > 2 else ""
@@ -171,14 +181,18 @@ class Reader:
     def _chain(self) -> PipelineSpec | None:
         found = chain.split(self.documents)
         header = _given(found.header)
-        names = self._chain_names(found.tasks, str(header.get("name") or self.stem))
+        names = self._chain_names(found, str(header.get("name") or self.stem))
         self.sources.stages |= {n: (i, ()) for n, (i, _) in zip(names, found.tasks, strict=True)}
         bodies = [document.value for _, document in found.tasks]
         layout = Layout(header, dict(zip(names, bodies, strict=True)), chained=True)
         self._set(layout)
         header = _given(layout.top)
+        self.problems += found.problems
         if found.parallel:
-            self.problems += check_group({**found.header, **header}, list(layout.stages.items()))
+            whole = {**found.header, **header}
+            problems = check_group(whole, list(layout.stages.items()))
+            self.problems += problems
+            header = sound(header, problems)
         stages = {}
         for position, (name, raw) in enumerate(layout.stages.items()):
             context = Variables(above=self.above)
@@ -193,24 +207,28 @@ class Reader:
             stages[name] = stage
         return self._assemble(self._validate(PipelineSpec, header, ()), None, stages)
 
-    def _chain_names(self, tasks: list[tuple[int, Document]], stem: str) -> list[str]:
+    def _chain_names(self, found: chain.Chain, stem: str) -> list[str]:
         """Names of stages: the tasks' own, or ``<pipeline>-<number>`` as SkyPilot gives."""
         names = []
-        for position, (number, document) in enumerate(tasks):
+        for position, (number, document) in enumerate(found.tasks):
             given = document.value.get("name")
-            unnamed = stem if len(tasks) == 1 else f"{stem}-{position}"
+            unnamed = stem if len(found.tasks) == 1 else f"{stem}-{position}"
             names.append(stage_name(given if isinstance(given, str) else "") or stage_name(unnamed))
             if Counter(names)[names[-1]] > 1:
                 self.sources.stages[f"\0{number}"] = (number, ())
                 at: Path = ("stages", f"\0{number}", "name")
                 said = f"two tasks are called {names[-1]!r}"
-                self.problems.append(error(at, said, "give each task a name of its own"))
+                if not found.parallel:  # A group looks at its names itself.
+                    self.problems.append(error(at, said, "give each task a name of its own"))
                 names[-1] = f"{names[-1]}-{position}"
         return names
 
     def _validate(
         self, model: type[T], raw: Any, at: Path, context: Variables | None = None
     ) -> T | None:
+        if model is StageSpec:
+            raw, told = mapped(raw, at)
+            self.problems += told
         try:
             return model.model_validate(raw, context=context)
         except ValidationError as refusal:

@@ -32,7 +32,7 @@ from stix.spec.resources import Resources
 from stix.spec.service import PoolSpec, ServiceSpec, apart
 from stix.spec.storage import StorageMount
 from stix.spec.task_api import TaskApi
-from stix.spec.taskconfig import TaskConfig
+from stix.spec.taskconfig import TaskConfig, once
 from stix.spec.variables import FIELDS, Variables, asks, distinct, exact, substituted
 from stix.spec.volumes import ResolvedVolume, VolumeMount
 from stix.spec.workdir import GitSource
@@ -188,6 +188,11 @@ class StageSpec(TaskApi, Spec):
     @classmethod
     def _pool(cls, value: PoolSpec | None, info: ValidationInfo) -> PoolSpec | None:
         return apart(value, info)
+
+    @field_validator("config")
+    @classmethod
+    def _config(cls, value: TaskConfig | None, info: ValidationInfo) -> TaskConfig | None:
+        return once(value, info)
 
     @field_validator("needs", mode="before")
     @classmethod

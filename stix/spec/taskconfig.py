@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, ValidationInfo
 
+from stix.spec.base import bad
 from stix.spec.clouds import (
     GIVEN,
     Azure,
@@ -19,7 +20,7 @@ from stix.spec.clouds import (
     Vast,
 )
 from stix.spec.exact import Text, given
-from stix.spec.hooks import Hook, hooks
+from stix.spec.hooks import Hook, listed
 
 __all__ = ["Hook", "TaskConfig"]
 
@@ -55,10 +56,21 @@ class TaskConfig(Lenient):
     vast: Annotated[Vast | None, GIVEN] = None
     slurm: Annotated[Slurm | None, GIVEN] = None
     active_workspace: Annotated[str | None, Text()] = None
-    hooks: Annotated[list[Hook], BeforeValidator(hooks)] = Field(default_factory=list)
+    hooks: Annotated[list[Hook], BeforeValidator(listed)] = Field(default_factory=list)
 
     def overrides(self) -> dict[str, Any]:
         """Everything but the hooks, as plain data that SkyPilot's configuration would hold."""
         out = given(self)
         out.pop("hooks", None)
         return out
+
+
+def once(config: TaskConfig | None, info: ValidationInfo) -> TaskConfig | None:
+    """A stage's config, whose overrides may not be written in its resources as well."""
+    resources = info.data.get("resources")
+    if config is None or resources is None or resources.cluster_config_overrides is None:
+        return config
+    if config.model_fields_set - {"hooks"}:
+        fix = "keep config, and remove _cluster_config_overrides from resources"
+        raise bad("config and resources._cluster_config_overrides say the same", fix)
+    return config

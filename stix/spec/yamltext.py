@@ -39,12 +39,14 @@ class Document:
         file: Name of the file.
         root: The node of the whole.
         odd: Plain scalars that are no text.
+        number: How many documents stand before it in the file, empty ones among them.
     """
 
     value: Any
     file: str = ""
     root: Any = field(default=None, repr=False)
     odd: list[Any] = field(default_factory=list, repr=False)
+    number: int = 0
     _known: dict[int, dict[str, tuple[Any, Any]]] = field(default_factory=dict, repr=False)
 
     def where(self, path: Path, *, key: bool = False) -> Mark:
@@ -103,7 +105,7 @@ def parse(text: str, file: str, parser: Any = FastParser) -> list[Document]:
     builder = Builder(file)
     documents: list[Document] = []
     problems: list[Problem] = []
-    for root in compose(text.removeprefix("\ufeff"), file, parser):
+    for number, root in enumerate(compose(text.removeprefix("\ufeff"), file, parser)):
         try:
             value = builder.document(root)
         except TextErrors as refusal:
@@ -112,7 +114,7 @@ def parse(text: str, file: str, parser: Any = FastParser) -> list[Document]:
                 break
         else:
             if value is not None:
-                documents.append(Document(value, file, root, builder.odd))
+                documents.append(Document(value, file, root, builder.odd, number))
     if problems:
         raise TextErrors(problems)
     return documents

@@ -11,6 +11,7 @@ from stix.spec import chain
 from stix.spec.groups import check_group
 from stix.spec.messages import explain
 from stix.spec.problems import Path, Problem, SpecErrors, error
+from stix.spec.removed import mapped
 from stix.spec.sky.task import task
 from stix.spec.sources import Sources
 from stix.spec.stage import StageSpec
@@ -53,17 +54,21 @@ def canonical(
         keys = [f"\0{number}" for number, _ in found.tasks]
         sources.stages |= {k: (n, ()) for k, (n, _) in zip(keys, found.tasks, strict=True)}
         tasks = [(k, d.value) for k, (_, d) in zip(keys, found.tasks, strict=True)]
+        problems += found.problems
         problems += check_group(found.header, tasks) if found.parallel else []
         context = Variables(above=env or {}, hidden=secrets or {}, secrets=True)
         for key, value in tasks:
             stages += _stage(value, ("stages", key), context, problems)
-    if problems:
-        raise SpecErrors([sources.locate(p, NAME) for p in problems])
+    wrong = [sources.locate(p, NAME) for p in problems if p.severity == "error"]
+    if wrong:
+        raise SpecErrors(wrong)
     return [task(stage) for stage in stages]
 
 
 def _stage(value: Any, at: Path, context: Variables, problems: list[Problem]) -> list[StageSpec]:
     """The stage with its overrides; what is wrong with it goes to ``problems``."""
+    value, told = mapped(value, at)
+    problems += told
     try:
         stage = StageSpec.model_validate(context.overridden(value), context=context)
     except ValidationError as refusal:

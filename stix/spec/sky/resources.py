@@ -12,6 +12,7 @@ from stix.spec.autostop import Autostop
 from stix.spec.disks import ATTACH_MODES, DISK_TIERS, STORAGE_TYPES
 from stix.spec.recovery import JobRecovery
 from stix.spec.resources import Resources
+from stix.spec.exact import given
 from stix.spec.sky.config import cluster_overrides
 from stix.spec.sky.storage import disks, requires_fuse
 from stix.spec.stage import StageSpec
@@ -247,7 +248,7 @@ def _internal(one: Resources, around: _Around, out: dict[str, Any]) -> None:
         out["_docker_username_for_runpod"] = user
     own = one.cluster_config_overrides
     if own is not None:
-        out["_cluster_config_overrides"] = own.overrides()
+        out["_cluster_config_overrides"] = given(own)
     elif around.overrides:
         out["_cluster_config_overrides"] = around.overrides
     if around.fuse or one.requires_fuse is not None:
