@@ -61,7 +61,7 @@ def _checked(file: str, given: Overrides) -> dict[str, Any]:
 def _reported(file: str, given: Overrides) -> tuple[dict[str, Any], list[Row]]:
     """The answer with the report. A refused key is told there, and not as a message as well."""
     from stix.client.report import report_file
-    from stix.spec.problems import GivenErrors, SpecErrors
+    from stix.spec.problems import GivenErrors, SpecErrors, refused
 
     try:
         found = report_file(file, given)
@@ -69,6 +69,9 @@ def _reported(file: str, given: Overrides) -> tuple[dict[str, Any], list[Row]]:
         raise
     except SpecErrors as refusal:
         return {**_answer(file, None, refusal.problems), "report": []}, []
+    usage = [p for p in found.problems if p.given and p.severity == "error"]
+    if usage:
+        raise refused(usage)
     valid = found.loaded is not None
     quiet = [p for p in found.problems if valid and p.severity == "error"]
     pipeline = found.loaded.pipeline if found.loaded is not None and found.ok else None

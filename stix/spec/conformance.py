@@ -13,7 +13,7 @@ from stix.spec.keys import Key, keys
 from stix.spec.loader import Loaded, load_text
 from stix.spec.models import PipelineSpec, StageSpec
 from stix.spec.overrides import Overrides
-from stix.spec.problems import Path, Problem, SpecErrors, dotted
+from stix.spec.problems import GivenErrors, Path, Problem, SpecErrors, dotted
 from stix.spec.statuses import Status
 from stix.spec.support import pipeline_refusals
 from stix.spec.variables import Variables, substituted
@@ -86,6 +86,9 @@ def report(
         name: Name of the file, for problems.
         given: Values from the command line.
         base: Folder against which local paths are checked; None checks none.
+
+    Raises:
+        GivenErrors: a value from the command line is wrong.
     """
     given = given or Overrides(complete=False)
     loaded: Loaded | None = None
@@ -94,6 +97,8 @@ def report(
         wrong: list[Problem] = []
         refused = [loaded.locate(problem) for problem in pipeline_refusals(loaded.pipeline)]
         problems = [*loaded.warnings, *refused]
+    except GivenErrors:
+        raise
     except SpecErrors as refusal:
         problems = wrong = list(refusal.problems)
     try:
