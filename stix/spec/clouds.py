@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, ConfigDict, model_validator
 
+from stix.spec import serverkeys
 from stix.spec.base import bad
 from stix.spec.exact import (
     Either,
@@ -174,9 +175,9 @@ class _Docker(Kind):
     def check(self, value: Any, name: str) -> Any:
         if isinstance(value, bool) or value in _DOCKER:
             return value
-        if isinstance(value, dict) and value.get("mode") in _DOCKER:
-            if value.keys() <= {"mode", "cache_volume"}:
-                return {k: v if k == "mode" else _STRING.check(v, k) for k, v in value.items()}
+        known = isinstance(value, dict) and value.keys() <= {"mode", "cache_volume"}
+        if known and value.get("mode") in _DOCKER:
+            return {k: v if k == "mode" else _STRING.check(v, k) for k, v in value.items()}
         fix = f"write {name}: true, {name}: BUILD, or {{mode: BUILD, cache_volume: NAME}}"
         raise bad(f"{name} must be true, false, ALL, BUILD or a map with mode", fix)
 
@@ -203,11 +204,7 @@ class Kubernetes(Lenient):
             factor of it from 1.
     """
 
-    elsewhere = frozenset(
-        "allowed_contexts context_configs allowed_nodes rdma networking ports namespace autoscaler"
-        " high_availability post_provision_runcmd apt_mirrors pricing auto_mounts"
-        " max_inline_command_length".split()
-    )
+    elsewhere = serverkeys.KUBERNETES
 
     custom_metadata: Annotated[Json | None, _TAGS] = None
     pod_config: Annotated[Json | None, _FREE] = None
@@ -346,10 +343,7 @@ class Slurm(Lenient):
         cpu_partition: Partition of jobs without GPUs.
     """
 
-    elsewhere = frozenset(
-        "allowed_clusters provision_timeout submit_as_user username_map pricing gpu_partition_map"
-        " container_mounts prometheus cluster_configs".split()
-    )
+    elsewhere = serverkeys.SLURM
 
     sbatch_options: Annotated[Json | None, Map(_Option(), example='{qos: "high"}')] = None
     quota: Annotated[SlurmQuota | None, GIVEN] = None

@@ -290,8 +290,10 @@ def plain_key(key: Any, name: str) -> str:
     """A key of a map as the text that JSON makes of it."""
     if isinstance(key, str):
         return key
-    if isinstance(key, bool) or key is None:
-        return {True: "true", False: "false"}.get(key, "null")
+    if key is None:
+        return "null"
+    if isinstance(key, bool):
+        return "true" if key else "false"
     if isinstance(key, int | float):
         return str(key)
     raise bad(f"a name in {name} must be text", "put the name in quotes")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from pydantic import Field
+
 from stix.spec import values
 from stix.spec.base import bad
 from stix.spec.exact import Exact, Json, Kind, Number
@@ -64,7 +66,7 @@ class Hook(Exact):
     """
 
     run: Annotated[str, _Script()]
-    events: Annotated[list[str], _Events()] = list(EVENTS)
+    events: Annotated[list[str], _Events()] = Field(default_factory=lambda: list(EVENTS))
     timeout: Annotated[int, Number(least=1, whole=True, unit="seconds")] = TIMEOUT
 
 

@@ -109,7 +109,7 @@ def mapped(task: Any, at: Path = ()) -> tuple[Any, list[Problem]]:
 
 
 def _resources(resources: dict[str, Any], at: Path, told: list[Problem]) -> dict[str, Any]:
-    out = _recovery(resources, at, told)
+    out: dict[str, Any] = _recovery(resources, at, told)
     for kind in _KINDS:
         entries = resources.get(kind)
         if isinstance(entries, list) and any(_old(entry) for entry in entries):

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationInfo
 
+from stix.spec import serverkeys
 from stix.spec.base import bad
 from stix.spec.clouds import (
     GIVEN,
@@ -41,11 +42,7 @@ class TaskConfig(Lenient):
         hooks: Scripts for the end of a node, at most 32.
     """
 
-    elsewhere = frozenset(
-        "workspace db jobs serve allowed_clouds admin_policy api_server workspaces"
-        " workspace_config provision rbac logs daemons data dashboard metrics plugins"
-        " aws oci nebius lambda runpod fluidstack paperspace do cudo ibm scp vsphere".split()
-    )
+    elsewhere = serverkeys.TOP
 
     docker: Annotated[Docker | None, GIVEN] = None
     nvidia_gpus: Annotated[NvidiaGpus | None, GIVEN] = None

@@ -10,9 +10,9 @@ from stix.spec import docker, images, instances
 from stix.spec.alternatives import GKE_TPUS
 from stix.spec.autostop import Autostop
 from stix.spec.disks import ATTACH_MODES, DISK_TIERS, STORAGE_TYPES
+from stix.spec.exact import given
 from stix.spec.recovery import JobRecovery
 from stix.spec.resources import Resources
-from stix.spec.exact import given
 from stix.spec.sky.config import cluster_overrides
 from stix.spec.sky.storage import disks, requires_fuse
 from stix.spec.stage import StageSpec
