@@ -23,6 +23,7 @@ from stix.spec.amounts import not_null
 from stix.spec.autostop import AutostopForms
 from stix.spec.base import Accepts, Spec, bad
 from stix.spec.disks import DISK_TIERS, Disk
+from stix.spec.objects import ResourcesApi
 from stix.spec.ports import port_list
 from stix.spec.problems import choose
 from stix.spec.recovery import JobRecovery
@@ -107,7 +108,7 @@ class AcceleratorArgs(Spec):
         def __init__(self, **fields: Any) -> None: ...
 
 
-class Resources(Spec):
+class Resources(ResourcesApi, Spec):
     """Resources of one node. Every field is optional; an empty one asks for anything.
 
     Attributes:

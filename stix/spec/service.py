@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 from stix.spec import values
 from stix.spec.base import bad
 from stix.spec.exact import Exact, Flag, Json, Kind, Number, Text
+from stix.spec.objects import Made
 from stix.spec.pool import PoolSpec
 from stix.spec.probes import ReadinessProbe, Seconds, probe
 
@@ -116,7 +117,7 @@ class Tls(Exact):
     certfile: Annotated[str, Text(example="cert.pem")]
 
 
-class ServiceSpec(Exact):
+class ServiceSpec(Made, Exact):
     """Replicas of a task that answer requests (SkyPilot's ``service``).
 
     Attributes:
@@ -185,7 +186,9 @@ class ServiceSpec(Exact):
                 raise bad(f"a pool has no {name}", f"remove {name}", name)
         asked = self.readiness_probe
         if asked.post_data is not None or asked.headers is not None:
-            raise bad("a pool is not asked for readiness", "remove readiness_probe", "readiness_probe")
+            raise bad(
+                "a pool is not asked for readiness", "remove readiness_probe", "readiness_probe"
+            )
 
     def _rate_and_balancing(self) -> None:
         """A rate per GPU and the balancing that knows GPUs need each other."""

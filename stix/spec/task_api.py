@@ -345,11 +345,7 @@ def _storages(mounts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _is_text(mount: StorageMount) -> bool:
     """Whether a mount is what plain text in a file means."""
-    own = given(mount)
-    return mount.copies is not None and {k for k, v in own.items() if v is not None} <= {
-        "source",
-        "mode",
-    }
+    return mount.written() is not None
 
 
 def _repository(url: str, ref: str | None) -> dict[str, str]:
