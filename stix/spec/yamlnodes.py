@@ -71,7 +71,7 @@ class _Counting:
 
 
 class PureParser(_Counting, Reader, Scanner, Parser, Composer):  # type: ignore[misc]
-    """PyYAML's parser in Python; refuses the escapes of surrogates, as libyaml does."""
+    """PyYAML's parser in Python; refuses unknown directives and surrogates, as libyaml does."""
 
     def __init__(self, text: str) -> None:
         Reader.__init__(self, text)
@@ -84,6 +84,12 @@ class PureParser(_Counting, Reader, Scanner, Parser, Composer):  # type: ignore[
         if not node.value.isascii() and _surrogate(node.value) is not None:
             raise MarkedYAMLError(None, None, "no such character", node.start_mark)
         return node
+
+    def scan_directive(self) -> Any:
+        token = super().scan_directive()
+        if token.name not in ("YAML", "TAG"):
+            raise MarkedYAMLError(None, None, "found unknown directive name", token.start_mark)
+        return token
 
     def scan_flow_scalar(self, style: Any) -> Any:
         mark = self.get_mark()

@@ -9,6 +9,8 @@ import yaml
 
 _LIKE_A_NUMBER = re.compile(r"[-+]?(?:\.\d+|\d+(?:\.\d*)?)(?:[eE][-+]?\d+)?|0o[0-7]+|[yYnN]")
 """What is text for PyYAML, but not for readers of YAML 1.2, or of the letter of YAML 1.1."""
+_OTHER_BREAKS = re.compile("[\x85\u2028\u2029]")
+"""Line breaks of YAML 1.1 that only escapes keep."""
 
 
 class _Dumper(yaml.SafeDumper):  # type: ignore[misc]
@@ -20,7 +22,9 @@ class _Dumper(yaml.SafeDumper):  # type: ignore[misc]
 
 def _text(dumper: _Dumper, value: str) -> Any:
     style = None
-    if "\n" in value and _blocky(value):
+    if _OTHER_BREAKS.search(value):
+        style = '"'
+    elif "\n" in value and _blocky(value):
         style = "|"
     elif _LIKE_A_NUMBER.fullmatch(value):
         style = "'"
