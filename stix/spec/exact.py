@@ -318,13 +318,10 @@ def plain(value: Any) -> Any:
 
 def given(model: BaseModel) -> Json:
     """What a file gave of a model: its keys and values, unknown keys among them, as plain data."""
-    out: Json = {}
-    for name in model.model_fields_set:
-        field = type(model).model_fields.get(name)
-        key = (field.alias or name) if field is not None else name
-        value = getattr(model, name) if field is not None else (model.model_extra or {})[name]
-        out[key] = _unmade(value)
-    return out
+    own = model.model_fields_set
+    fields = type(model).model_fields
+    out = {f.alias or n: _unmade(getattr(model, n)) for n, f in fields.items() if n in own}
+    return out | (model.model_extra or {})
 
 
 def _unmade(value: Any) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
+from stix.spec.exact import Exact, given
 from stix.spec.models import PipelineSpec, Resources, StageSpec
 from stix.spec.yamlwrite import dump
 
@@ -58,6 +59,9 @@ def _plain(value: Any) -> Any:
 
 
 def _given(model: BaseModel) -> list[tuple[str, Any]]:
+    if isinstance(model, Exact):
+        # What is written here matters to SkyPilot's form, so no default is added to it.
+        return list(given(model).items())
     out = []
     for name, field in type(model).model_fields.items():
         value = getattr(model, name)
