@@ -29,7 +29,7 @@ from stix.spec.pack import pack
 from stix.spec.problems import Problem, SpecErrors, refused
 from stix.spec.settings import of_map
 from stix.spec.storage import is_url
-from stix.spec.support import pipeline_refusals
+from stix.spec.support import file_refusals, pipeline_refusals
 from stix.spec.wire import to_wire
 
 Source = PipelineSpec | StageSpec | Dag | str | Path
@@ -132,7 +132,7 @@ def load(path: str | Path, given: Overrides) -> Loaded:
     if place.suffix == ".py" and place.is_file():
         return _load_python(place, given)
     loaded = load_file(path, given)
-    problems = [loaded.locate(problem) for problem in pipeline_refusals(loaded.pipeline)]
+    problems = file_refusals(loaded)
     if problems:
         raise refused(problems)
     return loaded

@@ -14,8 +14,9 @@ from stix.spec.loader import Loaded, load_text
 from stix.spec.models import PipelineSpec, StageSpec
 from stix.spec.overrides import Overrides
 from stix.spec.problems import GivenErrors, Path, Problem, SpecErrors, dotted
+from stix.spec.sources import Sources
 from stix.spec.statuses import Status
-from stix.spec.support import pipeline_refusals
+from stix.spec.support import file_refusals, pipeline_refusals
 from stix.spec.variables import Variables, substituted
 from stix.spec.yamltext import Document, Mark, TextErrors, parse
 
@@ -95,8 +96,7 @@ def report(
     try:
         loaded = load_text(text, name, given, base=base)
         wrong: list[Problem] = []
-        refused = [loaded.locate(problem) for problem in pipeline_refusals(loaded.pipeline)]
-        problems = [*loaded.warnings, *refused]
+        problems = [*loaded.warnings, *file_refusals(loaded)]
     except GivenErrors:
         raise
     except SpecErrors as refusal:
@@ -106,6 +106,8 @@ def report(
     except TextErrors:
         documents = []
     rows = list(_rows(documents, given.envs))
+    if loaded is not None:
+        rows = [_replaced(row, loaded.sources) for row in rows]
     return Report(_with_problems(rows, wrong), problems, loaded)
 
 
@@ -183,6 +185,22 @@ def shape(path: Path) -> str:
     return ".".join(str(part) for part in path)
 
 
+def _replaced(row: Row, sources: Sources) -> Row:
+    """The row, or what it becomes where an option of the command line replaces the key."""
+    for mark in sources.marks:
+        number, path = 0, mark.path
+        if len(path) > 1 and path[0] == "stages" and path[1] in sources.stages:
+            number, prefix = sources.stages[str(path[1])]
+            path = (*prefix, *path[2:])
+        if row.document == number and _within(row.path, dotted(path)):
+            return replace(row, status="mapped", to=mark.said, why="an option replaces it")
+    return row
+
+
+def _within(path: str, above: str) -> bool:
+    return path == above or path.startswith((f"{above}.", f"{above}["))
+
+
 def _with_problems(rows: list[Row], problems: Iterable[Problem]) -> list[Row]:
     """Rows with what is wrong in the file: a key that is not valid is refused."""
     out = list(rows)
@@ -200,7 +218,7 @@ def _concerned(rows: list[Row], problem: Problem) -> int | None:
     for index, row in enumerate(rows):
         if row.line > problem.line:
             continue
-        if problem.path == row.path or problem.path.startswith((f"{row.path}.", f"{row.path}[")):
+        if _within(problem.path, row.path):
             best = rows[found] if found is not None else None
             if best is None or (row.document, len(row.path)) >= (best.document, len(best.path)):
                 found = index

@@ -118,7 +118,9 @@ def _below(above: Key, field: FieldInfo | None, model: type[Spec]) -> Iterator[K
         rule = TABLE.get(model, {}).get(str(above.path[-1]))
         yield from _parts(above, rule if isinstance(rule, Cases) and rule.each else None)
     elif direct:
-        yield from keys(direct[0], above.value, above.path, above.shape)
+        for key in keys(direct[0], above.value, above.path, above.shape):
+            same = status.word == "mapped" and key.status == status
+            yield replace(key, part=True) if same else key
     else:
         yield from _entries(above, entries[0])
 

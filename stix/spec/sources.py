@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from stix.spec.problems import Path, Problem, dotted
+from stix.spec.variables import could_become
 from stix.spec.yamltext import Document
 from stix.spec.yamltext import Mark as Place
 
@@ -60,6 +62,7 @@ class Sources:
             number, prefix = self.stages[str(path[1])]
             path = (*prefix, *path[2:])
         document = self.documents[number]
+        path = _written(document, path)
         mark = document.where(path, key=problem.on_key)
         if document.at(path) is None:
             mark = self._inherited(problem.parts) or mark
@@ -88,3 +91,29 @@ class Sources:
             number, prefix = self.stages[str(path[1])]
             below = (*prefix, *path[2:])
         return bool(self.documents) and self.documents[number].at(below) is not None
+
+
+def _written(document: Document, path: Path) -> Path:
+    """The path as the file has it.
+
+    Names hold variables there, and what an alternative takes from the fields beside it is there.
+    """
+    if document.at(path) is not None:
+        return path
+    named = _named(document.value, path)
+    for index, part in enumerate(named[:-2]):
+        common = (*named[:index], *named[index + 2 :])
+        if part in ("any_of", "ordered") and document.at(named) is None and document.at(common):
+            return common
+    return named
+
+
+def _named(value: Any, path: Path) -> Path:
+    out: list[str | int] = []
+    for part in path:
+        if isinstance(value, dict) and part not in value:
+            part = next((str(k) for k in value if could_become(str(k), str(part))), part)
+        inside = isinstance(value, list) and isinstance(part, int) and part < len(value)
+        value = value.get(part) if isinstance(value, dict) else value[part] if inside else None
+        out.append(part)
+    return tuple(out)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from stix.spec.autostop import Autostop
 from stix.spec.base import Spec
 from stix.spec.edges import InputSpec, OutputSpec
 from stix.spec.models import PipelineSpec
@@ -121,7 +122,7 @@ def _sized(value: Any) -> tuple[str, str]:
     return ("{uri: GB}" if sizes == [True] else "edges of the pipeline"), ""
 
 
-def _server_access(value: Any) -> tuple[str, str]:
+def _flag(value: Any) -> tuple[str, str]:
     return ("false" if value is False else "true"), ""
 
 
@@ -153,11 +154,13 @@ def _source(value: Any) -> tuple[str, str]:
     return ("a copy" if scheme in _COPIED else "a copy from another store"), scheme
 
 
-def _persistent(value: Any) -> tuple[str, str]:
-    return ("false" if value is False else "true"), ""
-
-
 _NO_BUCKETS = _refused("buckets are not made", "name the source by a path or URL alone")
+_NO_IMAGES = _refused("images and containers are not chosen", "install what you need in setup")
+_NO_HOOKS = _refused(
+    "hooks are not run", "do it at the end of run, or in a stage that needs this one"
+)
+_NO_CONFIG = _refused("per-task configuration of clouds does not act", "remove config")
+_END = _mapped("the end of the stage", "a node is released as soon as its stage ends")
 _NO_GROUPS = "job groups are not run by this release"
 _RECOVERY = "recovery of the stage"
 
@@ -180,10 +183,7 @@ MOUNT = Cases(
 )
 _ACCELERATORS = {
     "by name": USED,
-    "by memory": _value(
-        "the accelerator {value} is named by its memory, which this release cannot look up",
-        "name the accelerator, such as A100:1",
-    ),
+    "by memory": _mapped("any_of: the accelerators with {value}"),
 }
 
 STAGE: dict[str, Status | Cases] = {
@@ -226,7 +226,7 @@ STAGE: dict[str, Status | Cases] = {
     "pool": _refused(
         "pools of workers are not run by this release", "run the command as a stage without pool"
     ),
-    "config": _refused("per-task configuration of clouds does not act", "remove config"),
+    "config": _NO_CONFIG,
     "event_callback": _refused(
         "callbacks are not called", "remove it; follow the run with stix logs"
     ),
@@ -238,13 +238,18 @@ STAGE: dict[str, Status | Cases] = {
         "there is no store of secrets", "write secrets: [NAME] and pass --secret NAME"
     ),
     "api_server_access": Cases(
-        _server_access,
+        _flag,
         {
             "true": _refused("stages get no access to the server", "remove it"),
             "false": _mapped("the default", "stages get no access to the server"),
         },
     ),
     "file_mounts_mapping": _refused("this is SkyPilot's own field", "remove it"),
+    "secret_references": _mapped("--secret NAME", "there is no store of secrets"),
+    **dict.fromkeys(
+        ("_metadata", "_user_specified_yaml"),
+        _mapped("nothing", "it is a note of SkyPilot about the file"),
+    ),
 }
 
 RESOURCES: dict[str, Status | Cases] = {
@@ -253,10 +258,16 @@ RESOURCES: dict[str, Status | Cases] = {
     "accelerators": Cases(_accelerators, _ACCELERATORS, each=True),
     "gpus": Cases(_accelerators, {**_ACCELERATORS, "by name": _mapped("accelerators")}, each=True),
     "job_recovery": _mapped(_RECOVERY),
-    "autostop": _mapped("the end of the stage", "a node is released as soon as its stage ends"),
+    "autostop": _END,
     "ephemeral_storage": _mapped("nothing", "SkyPilot accepts and ignores it too"),
     "labels": _refused("nodes of this release have no tags", "remove labels"),
-    "image_id": _refused("images and containers are not chosen", "install what you need in setup"),
+    **dict.fromkeys(
+        ("image_id", "_docker_login_config", "_docker_username_for_runpod", "_is_image_managed"),
+        _NO_IMAGES,
+    ),
+    "_requires_fuse": _mapped("mode of file_mounts", "it follows from them"),
+    "_cluster_config_overrides": _NO_CONFIG,
+    "_no_missing_accel_warnings": _mapped("nothing", "it silences a message of SkyPilot"),
     "ports": _refused("ports are not opened", "remove ports"),
     "disk_size": _refused("the size of the disk is not chosen", "remove disk_size"),
     "disk_tier": _refused("the tier of the disk is not chosen", "remove disk_tier"),
@@ -295,12 +306,21 @@ TABLE: dict[type[Spec], dict[str, Status | Cases]] = {
         **_used("source mode"),
         **dict.fromkeys(("name", "store", "type", "config"), _NO_BUCKETS),
         "persistent": Cases(
-            _persistent,
+            _flag,
             {
                 "true": _mapped("the default", "a copy leaves its source as it is"),
                 "false": replace(_NO_BUCKETS, to="remove persistent"),
             },
         ),
+        "_bucket_sub_path": _NO_BUCKETS,
+        **dict.fromkeys(
+            ("_is_sky_managed", "_force_delete"),
+            Cases(_flag, {"true": _NO_BUCKETS, "false": _mapped("the default")}),
+        ),
+    },
+    Autostop: {
+        **dict.fromkeys(("idle_minutes", "down", "wait_for"), _END),
+        **dict.fromkeys(("hook", "hook_timeout"), _NO_HOOKS),
     },
     JobRecovery: {
         "strategy": _mapped(f"{_RECOVERY}: next of preempted and node_lost"),

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from stix.spec.keys import Key, keys
 from stix.spec.models import PipelineSpec, StageSpec
 from stix.spec.problems import Path, Problem, error
+
+if TYPE_CHECKING:
+    from stix.spec.loader import Loaded
 
 _OTHER_NAME = {"egress_inputs": "inputs", "egress_outputs": "outputs"}
 """Fields that a file writes by another name."""
@@ -29,6 +33,12 @@ def pipeline_refusals(pipeline: PipelineSpec) -> list[Problem]:
     for name, stage in pipeline.resolved().stages.items():
         out += refusals(stage, ("stages", name))
     return out
+
+
+def file_refusals(loaded: Loaded) -> list[Problem]:
+    """The same for a file, each with its place. What alternatives share is told once."""
+    found = (loaded.locate(problem) for problem in pipeline_refusals(loaded.pipeline))
+    return list({(p.file, p.line, p.column, p.path, p.message): p for p in found}.values())
 
 
 def _refused(given: Iterator[Key]) -> Iterator[Problem]:
