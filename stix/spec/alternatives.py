@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from stix.spec.accelforms import Choice, Choices
+from stix.spec.amounts import split_amount
 from stix.spec.base import bad
+from stix.spec.images import CONTAINER
+from stix.spec.instances import memory_gib
 from stix.spec.places import PARTS, of_parts
 
 if TYPE_CHECKING:
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
 _LISTS = ("any_of", "ordered")
 _NULLABLE = frozenset({"ports", "image_id"})
 """Fields that an alternative may set to null, against what is common."""
+POD_CLOUDS = ("kubernetes", "ssh", "slurm")
+"""Clouds whose nodes are containers, or parts of machines."""
 TPU_CLOUDS = ("gcp", "kubernetes", "ssh")
 GKE_TPUS = frozenset(
     {
@@ -29,6 +34,10 @@ GKE_TPUS = frozenset(
 
 class Part(dict[str, Any]):
     """Plain data of one alternative: it is whole only with what is common."""
+
+
+class Plain(dict[str, Any]):
+    """Plain data of resources with the names of fields alone."""
 
 
 def part(value: Any) -> Any:
@@ -79,9 +88,8 @@ def _placed(entries: Any, infra: Any, given: dict[str, Any]) -> Any:
     common = given if infra is None else {"infra": infra}
     out = []
     for entry in entries:
-        if isinstance(entry, dict) and any(key in entry for key in PARTS):
-            entry = {**common, **entry}
-        elif isinstance(entry, dict) and given and "infra" in entry:
+        names = (*PARTS, "infra") if given else PARTS
+        if isinstance(entry, dict) and any(key in entry for key in names):
             entry = {**common, **entry}
         out.append(entry)
     return out
@@ -183,12 +191,25 @@ def check(resources: Resources) -> None:
 
 
 def _check(one: Resources) -> None:
-    if one.memory is not None and one.memory_at_least[0] == 0 and one.cloud != "slurm":
-        if not one.memory.endswith("x") or float(one.memory[:-1]) == 0:
-            raise bad("memory must be above zero", "write memory: 16 or memory: 16+", "memory")
+    if one.memory is not None and split_amount(one.memory)[0] == 0 and one.cloud != "slurm":
+        raise bad("memory must be above zero", "write memory: 16 or memory: 16+", "memory")
+    if one.cloud in POD_CLOUDS:
+        _check_pod(one)
     for name in one.accelerators:
         if "tpu" in name.lower():
             _check_tpu(one, name)
+
+
+def _check_pod(one: Resources) -> None:
+    """A node that is a container has no image besides, and no types but those of its size."""
+    if one.instance_type is not None and memory_gib(str(one.cloud), one.instance_type) is None:
+        fix = "write cpus and memory, or a type such as 4CPU--16GB or 4CPU--16GB--H100:1"
+        said = f"{one.cloud} has no instance type {one.instance_type!r}"
+        raise bad(said, fix, "instance_type")
+    image = one.image_id
+    if one.cloud != "slurm" and isinstance(image, dict) and CONTAINER in image and len(image) > 1:
+        fix = f"keep the container below {CONTAINER} alone"
+        raise bad(f"an image of {one.cloud} is a container, and two are named", fix, "image_id")
 
 
 def _check_tpu(one: Resources, name: str) -> None:

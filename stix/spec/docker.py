@@ -22,10 +22,9 @@ RUNPOD_USER = "SKYPILOT_RUNPOD_DOCKER_USERNAME"
 
 def login(stage: StageSpec) -> dict[str, str] | None:
     """Username, password and server; None where the stage has no login."""
-    if LOGIN["server"] not in stage.envs and LOGIN["server"] not in stage.secrets:
-        return None
     found = {word: variable(stage, name) for word, name in LOGIN.items()}
-    return {word: value or "" for word, value in found.items()}
+    whole = {word: value for word, value in found.items() if value is not None}
+    return whole if len(whole) == len(LOGIN) else None
 
 
 def variable(stage: StageSpec, name: str) -> str | None:
@@ -34,11 +33,16 @@ def variable(stage: StageSpec, name: str) -> str | None:
     return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
+def _valued(stage: StageSpec) -> set[str]:
+    return {name for name, value in stage.secrets.items() if value is not None}
+
+
 def login_problems(stage: StageSpec, at: Path = ()) -> Iterator[Problem]:
     """A login of which a part is missing, or that lies in two places."""
     places = {
         word: [name for name in LOGIN.values() if name in names]
-        for word, names in (("envs", stage.envs), ("secrets", stage.secrets))
+        # A secret without a value is a reference, which is not looked into.
+        for word, names in (("envs", stage.envs), ("secrets", _valued(stage)))
     }
     given = {word: names for word, names in places.items() if names}
     if len(given) > 1:

@@ -220,9 +220,10 @@ class Resources(ResourcesApi, Spec):
     @model_validator(mode="wrap")
     @classmethod
     def _forms(cls, data: Any, handler: ModelWrapValidatorHandler[Resources]) -> Resources:
-        if not isinstance(data, dict):
+        # Below another model pydantic calls this twice, the second time with what the first made.
+        if not isinstance(data, dict) or type(data) is merging.Plain:
             return handler(data)
-        out = handler(merging.plain(data))
+        out = handler(merging.Plain(merging.plain(data)))
         if out.any_of or out.ordered or type(out.accelerators) is not dict:
             merging.spread(out)
         if type(data) is not merging.Part:

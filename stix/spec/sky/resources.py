@@ -140,7 +140,7 @@ class _Place:
 def _placed(one: Resources, out: dict[str, Any]) -> _Place:
     """Write ``infra`` and the accelerators, which may choose the cloud."""
     cloud, region, zone = one.cloud, one.region, one.zone
-    if one.accelerators:
+    if one.accelerators or one.accelerator_args is not None:
         cloud = _accelerators(one, cloud, out)
     if cloud == "ssh":
         rest = one.infra.partition("/")[2] if one.infra else ""
@@ -160,13 +160,14 @@ def _placed(one: Resources, out: dict[str, Any]) -> _Place:
 
 
 def _accelerators(one: Resources, cloud: str | None, out: dict[str, Any]) -> str | None:
-    out["accelerators"] = {
-        name: int(count) if count == int(count) else count
-        for name, count in one.accelerators.items()
-    }
+    if one.accelerators:
+        out["accelerators"] = {
+            name: int(count) if count == int(count) else count
+            for name, count in one.accelerators.items()
+        }
     args = one.accelerator_args
     given = None if args is None else args.model_dump(exclude_unset=True)
-    name = next(iter(one.accelerators))
+    name = next(iter(one.accelerators), "")
     if "tpu" in name.lower():
         cloud = cloud or ("kubernetes" if name in GKE_TPUS else "gcp")
         given = given or {}
