@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 
 from stix.spec import values
 from stix.spec.problems import GivenErrors, Problem
@@ -55,23 +54,20 @@ def read(option: str, path: str) -> dict[str, str]:
 
 
 def _text(option: str, path: str) -> str:
-    place = Path(path).expanduser()
 
     def refused(message: str, fix: str, at: tuple[int, int] = (1, 1)) -> GivenErrors:
-        return GivenErrors([Problem("error", path, *at, "", message, fix)])
+        return GivenErrors([Problem("error", path, *at, "", message, fix, given=True)])
 
     fix = f"check the path behind {option}"
-    if not place.exists():
-        raise refused("there is no such file of variables", fix)
-    if place.is_dir():
-        raise refused("this is a folder, not a file of variables", fix)
     try:
-        with place.open("rb") as file:
+        with open(os.path.expanduser(path), "rb") as file:  # noqa: PTH123  no user, no error
             data = file.read(MAX_BYTES + 1)
+    except (FileNotFoundError, ValueError):  # ValueError: a NUL in the path
+        raise refused("there is no such file of variables", fix) from None
+    except IsADirectoryError:
+        raise refused("this is a folder, not a file of variables", fix) from None
     except OSError as error:
-        raise refused(
-            f"the file cannot be read: {error.strerror}", "check its permissions"
-        ) from None
+        raise refused(f"the file cannot be read: {error.strerror}", fix) from None
     if len(data) > MAX_BYTES:
         raise refused(
             "the file is larger than 1 MiB", "keep data in files and name them in file_mounts"
@@ -119,8 +115,9 @@ class _Reader:
             return self._refuse(start, "the line does not begin with a name", fix)
         equals = _EQUALS.match(self.text, self.at)
         if equals is None:
-            fix = f"write {name}=value, or {name}= for an empty one"
-            return self._refuse(self.at, f"= is missing behind {name}", fix)
+            # Not shown either.
+            fix = "write NAME=value, or NAME= for an empty one"
+            return self._refuse(self.at, "= is missing behind the name", fix)
         self.at = equals.end()
         value = self._value(name, spaced=bool(equals[1]))
         if value is None:
@@ -160,7 +157,9 @@ class _Reader:
     def _refuse(self, index: int, message: str, fix: str) -> bool:
         line = self.text.count("\n", 0, index) + 1
         column = index - self.text.rfind("\n", 0, index)
-        self.problems.append(Problem("error", self.file, line, column, "", message, fix))
+        self.problems.append(
+            Problem("error", self.file, line, column, "", message, fix, given=True)
+        )
         return False
 
 

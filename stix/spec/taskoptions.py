@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
-from pathlib import Path as FilePath
 from typing import Any
 
 from stix.errors import UsageError
@@ -123,11 +123,12 @@ def _filled(name: str, given: str) -> str:
 
 def _folder(given: str) -> str:
     """An absolute path: in a file, a relative one begins beside the file."""
-    place = FilePath(_filled("workdir", given)).expanduser()
-    if not place.is_dir():
-        said = "this is a file, not a folder" if place.exists() else "there is no such folder"
+    place = os.path.expanduser(_filled("workdir", given))
+    if not os.path.isdir(place):
+        is_file = os.path.exists(place)
+        said = "this is a file, not a folder" if is_file else "there is no such folder"
         raise UsageError(f"{_said('workdir', given)}: {said}", fix="name a folder on this machine")
-    return str(place.absolute())
+    return os.path.abspath(place)
 
 
 def _said(name: str, value: str) -> str:
