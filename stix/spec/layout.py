@@ -164,7 +164,7 @@ def _conflicts(aims: list[_Aim]) -> list[Problem]:
     """Settings of the same stages of which one would undo the other."""
     problems = []
     seen: dict[tuple[str | None, Path], Setting] = {}
-    for aim in sorted(aims, key=lambda a: len(a.path)):
+    for aim in sorted(aims, key=lambda a: len(_one_name(a))):
         parts = _one_name(aim)
         for end in range(1, len(parts) + 1):
             other = seen.get((aim.scope, parts[:end]))

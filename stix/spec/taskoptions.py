@@ -76,7 +76,7 @@ def _resource(name: str, field: str, given: Any) -> list[Setting]:
 
 
 def _ports(given: tuple[str, ...]) -> list[str] | None:
-    texts = [text.strip() for entry in given for text in _filled("ports", entry).split(",")]
+    texts = [_filled("ports", text) for entry in given for text in entry.split(",")]
     if "none" not in [text.lower() for text in texts]:
         return texts
     if len(texts) > 1:
