@@ -209,9 +209,15 @@ class TaskApi(Made):
         return self._mounts(self.file_mounts, _storages(storage_mounts))
 
     def _mounts(self, kept: Mapping[str, Any], more: Mapping[str, Any] | None) -> Self:
+        from stix.spec.storage import is_url
+
         if more is not None and not isinstance(more, Mapping):
             fix = "write {'/path/on/node': './local'}"
             raise refuse("file_mounts", f"mounts must be a map, not {values.kind(more)}", fix)
+        for target in more or {}:
+            if isinstance(target, str) and is_url(target):
+                fix = "swap the two: path on the node first, then its source"
+                raise refuse(f"file_mounts.{target}", f"the target {target} is a URL", fix)
         return self._change(file_mounts={**kept, **(more or {})} or None)
 
     def update_envs(self, envs: Pairs) -> Self:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, SecretStr
 
 from stix.spec.exact import Exact, given
 from stix.spec.models import PipelineSpec, Resources, StageSpec
+from stix.spec.short import Short
 from stix.spec.yamlwrite import dump
 
 VERSION = 1
@@ -47,6 +48,8 @@ def from_wire(data: dict[str, Any]) -> PipelineSpec:
 
 def _plain(value: Any) -> Any:
     """A model as a map of what differs from its defaults, with the keys a file would have."""
+    if isinstance(value, Short) and (short := value.written()) is not None:
+        return _plain(short)
     if isinstance(value, BaseModel):
         return {key: _plain(entry) for key, entry in _given(value)}
     if isinstance(value, SecretStr):
