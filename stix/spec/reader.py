@@ -198,7 +198,7 @@ class Reader:
             context = Variables(above=self.above)
             stage = self._validate(StageSpec, raw, ("stages", name), context)
             if stage is None:
-                continue
+                stage = self._what_is_sound(raw, ("stages", name))
             if position and not found.parallel and not stage.needs:
                 stage.needs = [names[position - 1]]
             alone = len(found.tasks) == 1 and stage.name
