@@ -8,7 +8,7 @@ from stix.spec.accelforms import Choice, Choices
 from stix.spec.amounts import split_amount
 from stix.spec.base import bad
 from stix.spec.images import CONTAINER
-from stix.spec.instances import memory_gib
+from stix.spec.instances import elsewhere, memory_gib
 from stix.spec.places import PARTS, of_parts
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _NULLABLE = frozenset({"ports", "image_id"})
 """Fields that an alternative may set to null, against what is common."""
 POD_CLOUDS = ("kubernetes", "ssh", "slurm")
 """Clouds whose nodes are containers, or parts of machines."""
-TPU_CLOUDS = ("gcp", "kubernetes", "ssh")
+TPU_CLOUDS = ("gcp", "kubernetes")
 GKE_TPUS = frozenset(
     {
         "tpu-v4-podslice",
@@ -195,6 +195,8 @@ def _check(one: Resources) -> None:
         raise bad("memory must be above zero", "write memory: 16 or memory: 16+", "memory")
     if one.cloud in POD_CLOUDS:
         _check_pod(one)
+    elif one.cloud is not None and one.instance_type is not None:
+        _check_type(one.cloud, one.instance_type)
     for name in one.accelerators:
         if "tpu" in name.lower():
             _check_tpu(one, name)
@@ -210,6 +212,13 @@ def _check_pod(one: Resources) -> None:
     if one.cloud != "slurm" and isinstance(image, dict) and CONTAINER in image and len(image) > 1:
         fix = f"keep the container below {CONTAINER} alone"
         raise bad(f"an image of {one.cloud} is a container, and two are named", fix, "image_id")
+
+
+def _check_type(cloud: str, name: str) -> None:
+    if memory_gib(cloud, name) is None and (owners := elsewhere(name)):
+        fix = f"write infra: {owners[0]}, or a type of {cloud}"
+        said = f"{name!r} is a type of {' and '.join(owners)}, not of {cloud}"
+        raise bad(said, fix, "instance_type")
 
 
 def _check_tpu(one: Resources, name: str) -> None:

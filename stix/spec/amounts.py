@@ -115,8 +115,15 @@ def whole(low: int, high: int | None, fix: str) -> Callable[[Any], int]:
     return check
 
 
-def not_null(value: Any) -> Any:
-    """For fields below others, where SkyPilot takes no null."""
-    if value is None:
-        raise bad("a value is missing", "give it a value, or remove the key")
+def text(value: Any) -> str:
+    """A text, where SkyPilot takes no null."""
+    if not isinstance(value, str):
+        raise bad(f"this must be text, not {kind(value)}", "write text, in quotes where in doubt")
+    return value
+
+
+def flag(value: Any) -> bool:
+    """True or false, where SkyPilot takes no null."""
+    if not isinstance(value, bool):
+        raise bad(f"this must be true or false, not {kind(value)}", "write true or false")
     return value

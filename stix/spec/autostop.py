@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, Tag
 
-from stix.spec.amounts import not_null, whole
-from stix.spec.base import Accepts, Spec, bad
+from stix.spec.amounts import flag, text, whole
+from stix.spec.base import Accepts, Also, Spec, bad
 from stix.spec.problems import choose
 from stix.spec.values import kind
 
@@ -38,17 +38,22 @@ class Autostop(Spec):
     """
 
     null_means: ClassVar[tuple[str, ...]] = ("idle_minutes", "down")
+    short: ClassVar[tuple[dict[str, Any], ...]] = (
+        {"type": "boolean"},
+        {"type": "integer", "minimum": 0},
+        {"type": "string", "pattern": "^[0-9]+[mhdwMHDW]?$", "examples": ["2h"]},
+    )
 
     idle_minutes: Annotated[
         int,
         BeforeValidator(whole(0, None, "write whole minutes from 0")),
         Accepts({"type": "integer", "minimum": 0}),
     ] = 0
-    down: Annotated[bool, Field(strict=True)] = False
+    down: Annotated[bool, BeforeValidator(flag)] = False
     wait_for: Annotated[
         str | None, BeforeValidator(_wait), Accepts({"type": "string", "enum": list(WAITS)})
     ] = None
-    hook: Annotated[str | None, BeforeValidator(not_null)] = None
+    hook: Annotated[str | None, BeforeValidator(text)] = None
     hook_timeout: Annotated[
         int | None,
         BeforeValidator(whole(1, None, "write whole seconds from 1")),
@@ -86,5 +91,7 @@ AutostopForms = Annotated[
     | Annotated[None, Tag("none")],
     Discriminator(_form),
     BeforeValidator(_short),
+    Also({"type": ["boolean", "integer"]}),
+    Also({"type": "string", "pattern": "^[0-9]+[mhdwMHDW]?$"}),
 ]
 """An `Autostop`, or false where it is switched off."""

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path as FilePath
 from urllib.parse import quote
 
+from stix.spec import docker, mountcheck, paths
 from stix.spec.expand import MAX_POINTS, count, point_key
 from stix.spec.expressions import ExpressionError, references
+from stix.spec.hints import hints
 from stix.spec.models import PipelineSpec, StageSpec
 from stix.spec.problems import Path, Problem, choose, error, warning
-from stix.spec.storage import is_url
 
 OWN_VARIABLES = frozenset(
     f"STIX_{name}" for name in ("RUN_ID", "STAGE", "ATTEMPT", "NODE_ID", "RESULT")
@@ -36,13 +37,15 @@ def check(
     problems: list[Problem] = []
     if not pipeline.stages:
         problems.append(error((), "the pipeline has no stages", "add a stage"))
+    buckets = mountcheck.made(pipeline)
     for name, stage in pipeline.stages.items():
         at: Path = ("stages", name)
         problems += _edges(pipeline, name, stage)
         problems += _idle(at, stage, idle)
         problems += _contents(at, stage)
-        if base is not None:
-            problems += _paths(at, stage, base)
+        problems += mountcheck.mounts(at, stage, buckets)
+        problems += paths.workdir(at, stage, base)
+        problems += paths.sources(at, stage, base) if base is not None else ()
     problems += _cycles(pipeline)
     problems += _unused(pipeline)
     total = count(pipeline)
@@ -101,11 +104,11 @@ def _contents(at: Path, stage: StageSpec) -> Iterator[Problem]:
     if len(policies) > 1:
         said = "job_recovery differs between the alternatives"
         yield error((*at, "resources"), said, "write it once, beside any_of or ordered")
-    for target in stage.file_mounts:
-        if is_url(target):
-            fix = "swap the two: path on the node first, then its source"
-            said = f"the target {target} is a URL"
-            yield error((*at, "file_mounts", target), said, fix, on_key=True)
+    yield from paths.targets(at, stage)
+    yield from mountcheck.volumes(at, stage)
+    yield from mountcheck.hidden(at, stage)
+    yield from docker.login_problems(stage, at)
+    yield from hints(stage.resources, (*at, "resources"))
     yield from _places(at, stage)
 
 
@@ -178,22 +181,6 @@ def _places(at: Path, stage: StageSpec) -> Iterator[Problem]:
             said = f"{output.path} is already the place of {seen[output.path]}"
             yield error((*at, "outputs", key), said, "give it another path")
         seen[output.path] = f"the output {key}"
-
-
-def _paths(at: Path, stage: StageSpec, base: FilePath) -> Iterator[Problem]:
-    if isinstance(stage.workdir, str):
-        folder = base / FilePath(stage.workdir).expanduser()
-        if not folder.is_dir():
-            said = f"the workdir {stage.workdir} is not a folder"
-            fix = "name an existing folder, relative to this file"
-            yield error((*at, "workdir"), said, fix)
-    for target, mount in stage.file_mounts.items():
-        place: Path = (*at, "file_mounts", target)
-        for source in [mount.source] if isinstance(mount.source, str) else mount.source or []:
-            if is_url(source) or (base / FilePath(source).expanduser()).exists():
-                continue
-            fix = "check the path; it is relative to this file"
-            yield error(place, f"the source {source} does not exist", fix)
 
 
 def _cycles(pipeline: PipelineSpec) -> Iterator[Problem]:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, model_validator
 
-from stix.spec.amounts import SIZE, not_null
+from stix.spec.amounts import SIZE, flag, text
 from stix.spec.base import Accepts, Spec, bad
 
 STORAGE_TYPES = ("network", "instance")
 ATTACH_MODES = ("read_write", "read_only")
 DISK_TIERS = ("low", "medium", "high", "ultra", "best")
-_Text = Annotated[str | None, BeforeValidator(not_null)]
+_Text = Annotated[str | None, BeforeValidator(text)]
 
 
 def _size(value: Any) -> Any:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     whole = isinstance(value, int) and not isinstance(value, bool)
-    if value is not None and not whole and not (isinstance(value, str) and SIZE.match(value)):
+    if not whole and not (isinstance(value, str) and SIZE.match(value)):
         raise bad("this is not the size of a disk", "write whole GB, such as disk_size: 100")
     return value
 
@@ -38,20 +38,19 @@ class Disk(Spec):
     """
 
     # SkyPilot passes keys that it does not know; stix.spec.hints tells of them.
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", json_schema_extra={"additionalProperties": False})
 
     path: _Text = None
     name: _Text = None
     disk_size: Annotated[
         int | str | None,
-        BeforeValidator(not_null),
         BeforeValidator(_size),
         Accepts({"type": ["integer", "string"]}),
     ] = None
     disk_tier: _Text = None
     storage_type: _Text = None
     attach_mode: _Text = None
-    auto_delete: Annotated[bool | None, Field(strict=True), BeforeValidator(not_null)] = None
+    auto_delete: Annotated[bool | None, BeforeValidator(flag)] = None
 
     if TYPE_CHECKING:
 

@@ -18,6 +18,8 @@ _BY_NAME = {
 }
 """Clouds whose names of types hold the memory, and what one unit of it is in GiB."""
 _BY_NAME["slurm"] = _BY_NAME["ssh"] = _BY_NAME["kubernetes"]
+COMPLETE = ("aws", "gcp")
+"""Clouds of which the table has every type that was offered at its date."""
 _MULTIPLE = re.compile(r"(\d+)x_(.+)\Z")
 
 
@@ -34,6 +36,16 @@ def memory_gib(cloud: str, instance_type: str) -> float | None:
         one = known.get(f"1x_{several[2]}") if several else None
         return float(several[1]) * one if several and one else None
     return known.get(instance_type)
+
+
+def types(cloud: str) -> list[str]:
+    """All types of a cloud in the table."""
+    return list(_table().get(cloud, {}))
+
+
+def elsewhere(instance_type: str) -> list[str]:
+    """Clouds in whose table a type is."""
+    return [cloud for cloud, known in _table().items() if instance_type in known]
 
 
 @cache

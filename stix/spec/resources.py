@@ -18,8 +18,9 @@ from pydantic import (
 
 from stix.spec import alternatives as merging
 from stix.spec import amounts, images, places
+from stix.spec import resourceforms as forms
 from stix.spec.accelforms import asked
-from stix.spec.amounts import not_null
+from stix.spec.amounts import flag, text
 from stix.spec.autostop import AutostopForms
 from stix.spec.base import Accepts, Spec, bad
 from stix.spec.disks import DISK_TIERS, Disk
@@ -32,22 +33,6 @@ from stix.spec.values import kind
 
 NETWORK_TIERS = ("standard", "best")
 MAX_PRIORITY = 1000
-_NUMBER_OR_TEXT = {"anyOf": [{"type": "string"}, {"type": "number"}]}
-_WHOLE_OR_TEXT = {"anyOf": [{"type": "integer"}, {"type": "string"}]}
-_ACCELERATORS: dict[str, Any] = {
-    "anyOf": [
-        {"type": "string"},
-        {"type": "object", "additionalProperties": {"type": ["number", "null"]}},
-        {"type": "array", "items": {"type": "string"}},
-    ]
-}
-_PORTS = {"anyOf": [*_WHOLE_OR_TEXT["anyOf"], {"type": "array", "items": _WHOLE_OR_TEXT}]}
-_IMAGE = {
-    "anyOf": [
-        {"type": "string"},
-        {"type": "object", "additionalProperties": {"type": "string"}},
-    ]
-}
 _LOGIN = ("username", "password", "server")
 
 
@@ -96,12 +81,10 @@ class AcceleratorArgs(Spec):
         gcp_queued_resource: The TPU is asked for as a queued resource.
     """
 
-    runtime_version: Annotated[str | None, BeforeValidator(not_null)] = None
-    tpu_name: Annotated[str | None, BeforeValidator(not_null)] = None
-    tpu_vm: Annotated[bool | None, Field(strict=True), BeforeValidator(not_null)] = None
-    gcp_queued_resource: Annotated[bool | None, Field(strict=True), BeforeValidator(not_null)] = (
-        None
-    )
+    runtime_version: Annotated[str | None, BeforeValidator(text)] = None
+    tpu_name: Annotated[str | None, BeforeValidator(text)] = None
+    tpu_vm: Annotated[bool | None, BeforeValidator(flag)] = None
+    gcp_queued_resource: Annotated[bool | None, BeforeValidator(flag)] = None
 
     if TYPE_CHECKING:
 
@@ -112,12 +95,15 @@ class Resources(ResourcesApi, Spec):
     """Resources of one node. Every field is optional; an empty one asks for anything.
 
     Attributes:
-        infra: ``cloud/region/zone`` with ``*`` for holes. ``cloud``, ``region`` and ``zone`` are
-            accepted in its stead, and are properties.
+        infra: ``cloud/region/zone`` with ``*`` for holes.
+        cloud: First part of ``infra``, which may stand in its stead.
+        region: Second part of ``infra``, likewise.
+        zone: Third part of ``infra``, likewise.
         cpus: vCPUs, ``"4"`` exactly or ``"4+"`` at least. Numbers are accepted.
         memory: GiB, likewise; ``"16GB"`` is accepted, and ``"3x"`` for GiB per vCPU.
-        accelerators: Name to count per node. ``gpus`` is another name for it. A map of several,
-            or a memory such as ``80GB+``, becomes ``any_of``, a list becomes ``ordered``.
+        accelerators: Name to count per node. A map of several, or a memory such as ``80GB+``,
+            becomes ``any_of``, a list becomes ``ordered``.
+        gpus: Another name for ``accelerators``.
         accelerator_args: What TPUs take besides a count.
         instance_type: The provider's name of the machine.
         use_spot: Whether to rent at a price at which the node can be taken away.
@@ -146,12 +132,8 @@ class Resources(ResourcesApi, Spec):
         no_missing_accel_warnings: The accelerator was chosen by memory (SkyPilot's own field).
     """
 
-    also: ClassVar[dict[str, dict[str, Any]]] = {
-        "cloud": {"type": "string"},
-        "region": {"type": "string"},
-        "zone": {"type": "string"},
-        "gpus": _ACCELERATORS,
-    }
+    also: ClassVar[dict[str, dict[str, Any]]] = forms.ALSO
+    rules = (forms.CONSISTENT,)
     internal: ClassVar[frozenset[str]] = frozenset(
         {
             "_docker_login_config",
@@ -163,26 +145,32 @@ class Resources(ResourcesApi, Spec):
         }
     )
 
-    infra: Annotated[str | None, _known(places.infra)] = None
-    cpus: Annotated[str | None, _known(amounts.cpus), Accepts(_NUMBER_OR_TEXT)] = None
-    memory: Annotated[str | None, _known(amounts.memory), Accepts(_NUMBER_OR_TEXT)] = None
-    accelerators: Annotated[dict[str, float], PlainValidator(asked), Accepts(_ACCELERATORS)] = (
-        Field(default_factory=dict)
-    )
+    infra: Annotated[str | None, _known(places.infra), Accepts(forms.INFRA)] = None
+    cpus: Annotated[str | None, _known(amounts.cpus), Accepts(forms.CPUS)] = None
+    memory: Annotated[str | None, _known(amounts.memory), Accepts(forms.MEMORY)] = None
+    accelerators: Annotated[
+        dict[str, float], PlainValidator(asked), Accepts(forms.ACCELERATORS)
+    ] = Field(default_factory=dict)
     accelerator_args: AcceleratorArgs | None = None
     instance_type: Annotated[str | None, BeforeValidator(_name)] = None
     use_spot: Annotated[bool | None, Field(strict=True)] = None
     job_recovery: JobRecovery | None = None
-    disk_size: Annotated[int | None, _known(amounts.disk_gib), Accepts(_WHOLE_OR_TEXT)] = None
-    disk_tier: Annotated[str | None, _known(_tier(DISK_TIERS, "disk_tier"))] = None
-    network_tier: Annotated[str | None, _known(_tier(NETWORK_TIERS, "network_tier"))] = None
-    local_disk: Annotated[str | None, _known(amounts.local_disk)] = None
+    disk_size: Annotated[int | None, _known(amounts.disk_gib), Accepts(forms.GIB)] = None
+    disk_tier: Annotated[
+        str | None, _known(_tier(DISK_TIERS, "disk_tier")), Accepts(forms.DISK_TIER)
+    ] = None
+    network_tier: Annotated[
+        str | None,
+        _known(_tier(NETWORK_TIERS, "network_tier")),
+        Accepts(forms.NETWORK_TIER),
+    ] = None
+    local_disk: Annotated[str | None, _known(amounts.local_disk), Accepts(forms.LOCAL_DISK)] = None
     max_hourly_cost: Annotated[float, Field(gt=0, strict=True, allow_inf_nan=False)] | None = None
-    ports: Annotated[list[str], BeforeValidator(port_list), Accepts(_PORTS)] = Field(
+    ports: Annotated[list[str], BeforeValidator(port_list), Accepts(forms.PORTS)] = Field(
         default_factory=list
     )
     image_id: Annotated[
-        str | dict[str, str] | None, PlainValidator(images.image), Accepts(_IMAGE)
+        str | dict[str, str] | None, PlainValidator(images.image), Accepts(forms.IMAGE)
     ] = None
     labels: dict[str, str] = Field(default_factory=dict)
     autostop: AutostopForms = None
@@ -195,11 +183,13 @@ class Resources(ResourcesApi, Spec):
     ] = None
     priority_class: Annotated[str | None, BeforeValidator(_class)] = None
     volumes: list[Disk] = Field(default_factory=list)
-    ephemeral_storage: Annotated[int | None, _known(amounts.disk_gib), Accepts(_WHOLE_OR_TEXT)] = (
-        None
+    ephemeral_storage: Annotated[int | None, _known(amounts.disk_gib), Accepts(forms.GIB)] = None
+    any_of: list[Annotated[Resources, BeforeValidator(merging.part), forms.NESTED]] = Field(
+        default_factory=list
     )
-    any_of: list[Annotated[Resources, BeforeValidator(merging.part)]] = Field(default_factory=list)
-    ordered: list[Annotated[Resources, BeforeValidator(merging.part)]] = Field(default_factory=list)
+    ordered: list[Annotated[Resources, BeforeValidator(merging.part), forms.NESTED]] = Field(
+        default_factory=list
+    )
     docker_login_config: Annotated[SecretStr | None, BeforeValidator(_login)] = Field(
         None, alias="_docker_login_config"
     )
