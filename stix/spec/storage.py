@@ -73,9 +73,9 @@ class StorageMount(StorageApi, Short):
     persistent: Annotated[bool, Flag()] = True
     type: Annotated[str | None, Accepts(_words(*TYPES))] = None
     config: StorageConfig | None = None
-    is_sky_managed: Annotated[bool | None, Field(strict=True)] = Field(None, alias="_is_sky_managed")
+    is_sky_managed: bool | None = Field(None, alias="_is_sky_managed", strict=True)
     bucket_sub_path: str | None = Field(None, alias="_bucket_sub_path")
-    force_delete: Annotated[bool | None, Field(strict=True)] = Field(None, alias="_force_delete")
+    force_delete: bool | None = Field(None, alias="_force_delete", strict=True)
 
     if TYPE_CHECKING:
 
@@ -143,10 +143,10 @@ class StorageMount(StorageApi, Short):
             fix = "write mode: MOUNT_CACHED, or remove type"
             raise bad("type needs mode: MOUNT_CACHED", fix, "type")
         for word, mode in (("mount_cached", "MOUNT_CACHED"), ("mount", "MOUNT")):
-            if self.config is not None and getattr(self.config, word) is not None:
-                if self.mode != mode:
-                    fix = f"write mode: {mode}, or remove {word}"
-                    raise bad(f"config.{word} needs mode: {mode}", fix, "config")
+            asked = self.config is not None and getattr(self.config, word) is not None
+            if asked and self.mode != mode:
+                fix = f"write mode: {mode}, or remove {word}"
+                raise bad(f"config.{word} needs mode: {mode}", fix, "config")
         return self
 
     def _disk(self) -> None:

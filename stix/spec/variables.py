@@ -141,9 +141,7 @@ def _replace(value: Any, known: Mapping[str, str], pattern: re.Pattern[str]) -> 
         value = value.model_dump(exclude_unset=True)
         return _replace(value, known, pattern)
     if isinstance(value, dict):
-        return {
-            _replace(k, known, pattern): _replace(v, known, pattern) for k, v in value.items()
-        }
+        return {_replace(k, known, pattern): _replace(v, known, pattern) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_replace(v, known, pattern) for v in value]
     return value

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from stix.spec import chain
+from stix.spec import chain, docker, paths
 from stix.spec.groups import check_group
 from stix.spec.messages import explain
 from stix.spec.problems import Path, Problem, SpecErrors, error
@@ -74,6 +74,8 @@ def _stage(value: Any, at: Path, context: Variables, problems: list[Problem]) ->
     except ValidationError as refusal:
         problems += explain(refusal, value, StageSpec, at)
         return []
+    problems += paths.at_parse(at, stage)
+    problems += docker.login_problems(stage, at)
     for name, given in stage.envs.items():
         if given is None:
             fix = f'give it with --env {name}=VALUE, or write {name}: "" for an empty one'
