@@ -45,6 +45,9 @@ class Spec(BaseModel):
     short: ClassVar[tuple[dict[str, Any], ...]] = ()
     """JSON Schemas of what may stand here instead of a map."""
 
+    rules: ClassVar[tuple[dict[str, Any], ...]] = ()
+    """JSON Schemas of what holds between the keys of the map."""
+
     internal: ClassVar[frozenset[str]] = frozenset()
     """Keys that SkyPilot writes itself: read, but never suggested."""
 
@@ -73,6 +76,8 @@ class Spec(BaseModel):
         hidden = sorted(name for name in given if name in cls.internal)
         if hidden:
             whole["patternProperties"] = {f"^({'|'.join(hidden)})$": {}}
+        if cls.rules:
+            whole["allOf"] = list(cls.rules)
         if cls.short:
             as_map = dict(whole)
             whole.clear()

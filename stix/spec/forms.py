@@ -36,6 +36,7 @@ SECRETS: Schema = {
         {
             "type": "object",
             "propertyNames": {"pattern": _SECRET},
+            "patternProperties": {"^secrets:": {"type": "null"}},
             "additionalProperties": SCALAR,
         },
     ],
@@ -72,14 +73,40 @@ EXIT_CODES: Schema = {"anyOf": [_CODE, {"type": "array", "items": _CODE, "unique
 RETRIES: Schema = {"anyOf": [{"type": "integer", "minimum": 0}, {"enum": ["unlimited", None]}]}
 
 
+PATHS: Schema = {"propertyNames": {"not": {"pattern": "^[A-Za-z][A-Za-z0-9+.-]*://"}}}
+"""Paths on a node."""
+
+
 def word(known: Iterable[str]) -> Schema:
     """One of several words, in any case; editors offer them as they are written here."""
     words = list(known)
-    letters = "|".join("".join(map(_any_case, entry)) for entry in words)
-    return {"anyOf": [{"enum": words}, {"type": "string", "pattern": f"^({letters})$"}]}
+    return {"anyOf": [{"enum": words}, {"type": "string", "pattern": f"^(?:{any_case(words)})$"}]}
+
+
+def any_case(words: Iterable[str]) -> str:
+    """A pattern of words in any case."""
+    return "|".join("".join(map(_any_case, entry)) for entry in words)
 
 
 def _any_case(letter: str) -> str:
     if letter.lower() != letter.upper():
         return f"[{letter.upper()}{letter.lower()}]"
-    return letter if letter.isalnum() or letter == "_" else f"[{letter}]"
+    return letter if letter.isalnum() or letter in "_-" else f"[{letter}]"
+
+
+def not_both(first: str, second: str) -> Schema:
+    """Two keys that exclude each other, unless one has no value."""
+    given = {"not": {"type": "null"}}
+    return {"not": {"required": [first, second], "properties": {first: given, second: given}}}
+
+
+def needs(keys: Iterable[str], other: str) -> Schema:
+    """Keys that need another key."""
+    return {"dependentRequired": {key: [other] for key in keys}}
+
+
+def together(names: Iterable[str]) -> Schema:
+    """Variables that are all in ``envs`` or all in ``secrets``."""
+    some = {"type": "object", "anyOf": [{"required": [name]} for name in names]}
+    apart = {"required": ["envs", "secrets"], "properties": {"envs": some, "secrets": some}}
+    return {"not": apart}

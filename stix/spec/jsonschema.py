@@ -9,14 +9,20 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
+from stix.spec import forms, places
 from stix.spec.base import Spec
 from stix.spec.keys import kinds
 from stix.spec.models import PipelineSpec, StageSpec
+from stix.spec.resources import Resources
+from stix.spec.variables import FIELDS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ID = "urn:stix:pipeline-file"
 HEADER = ("name", "execution", "primary_tasks", "termination_delay", "inter_connection")
 """Fields of a pipeline that a header of a chain or a job group may hold."""
+_NOTES = ("description", "default", "examples")
+_DEFS = "#/$defs/"
+_TEXT = {"$ref": f"{_DEFS}Variable"}
 _ENTRY = re.compile(r"    (?=\S)")
 _NAMES = re.compile(r"([a-z_][a-z0-9_]*(?:, [a-z_][a-z0-9_]*)*): ")
 
@@ -31,10 +37,13 @@ def schema() -> dict[str, Any]:
     for model in models():
         _describe(model, defs[model.__name__])
     _untitled(defs)
+    _clouds(defs[Resources.__name__])
+    _variables(defs)
     pipeline = defs[PipelineSpec.__name__]
     pipeline["required"] = ["stages"]
     defs["Header"] = _header(pipeline)
-    return {
+    defs["Variable"] = {"description": "Text with a variable of `envs`.", **forms.VARIABLE}
+    out = {
         "$schema": DIALECT,
         "$id": ID,
         "title": "STIX pipeline file",
@@ -52,14 +61,15 @@ def schema() -> dict[str, Any]:
             "then": {"$ref": "#/$defs/Header"},
             "else": {"$ref": "#/$defs/StageSpec"},
         },
-        "$defs": dict(sorted(defs.items())),
     }
+    used = _used(out, defs)
+    return {**out, "$defs": {name: entry for name, entry in sorted(defs.items()) if name in used}}
 
 
-def models() -> list[type[Spec]]:
-    """Every model of a file, the pipeline first."""
+def models(*first: type[Spec]) -> list[type[Spec]]:
+    """Every model of a file, the pipeline first; or those given, and what lies below them."""
     found: dict[type[Spec], None] = {}
-    work: list[type[Spec]] = [PipelineSpec]
+    work: list[type[Spec]] = list(first) or [PipelineSpec]
     while work:
         model = work.pop(0)
         if model in found:
@@ -133,10 +143,48 @@ def _untitled(value: Any, *, names: bool = False) -> None:
             _untitled(entry)
 
 
+def _clouds(resources: dict[str, Any]) -> None:
+    """Names of clouds: those of SkyPilot, and those that are installed."""
+    cloud = resources["properties"]["cloud"]
+    cloud["anyOf"] = [forms.word(sorted(places.clouds())), {"type": "null"}]
+    cloud.pop("type", None)
+
+
+def _variables(defs: dict[str, Any]) -> None:
+    """Where variables are replaced, text with one may stand for any value."""
+    fields = [StageSpec.model_fields[name] for name in FIELDS]
+    replaced = [kind for field in fields for several in kinds(field) for kind in several]
+    for model in models(*replaced):
+        entry = defs[model.__name__]
+        for choice in entry.get("anyOf", [entry]):
+            for field in choice.get("properties", {}).values():
+                rest = {k: field.pop(k) for k in list(field) if k not in _NOTES}
+                field["anyOf"] = [*(rest["anyOf"] if rest.keys() == {"anyOf"} else [rest]), _TEXT]
+
+
+def _used(value: Any, defs: dict[str, Any]) -> set[str]:
+    """Names of the definitions that a schema leads to."""
+    found: set[str] = set()
+    work = [value]
+    while work:
+        one = work.pop()
+        if isinstance(one, dict):
+            name = str(one.get("$ref", "")).removeprefix(_DEFS)
+            if name in defs and name not in found:
+                found.add(name)
+                work.append(defs[name])
+            work += one.values()
+        elif isinstance(one, list):
+            work += one
+    return found
+
+
 def _header(pipeline: dict[str, Any]) -> dict[str, Any]:
     return {
         "description": "The first document of a chain of tasks, or of a job group.",
         "type": "object",
         "additionalProperties": False,
         "properties": {name: pipeline["properties"][name] for name in HEADER},
+        "if": {"properties": {"execution": {"const": "parallel"}}},
+        "else": {"properties": dict.fromkeys(HEADER[2:], False)},
     }

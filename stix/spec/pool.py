@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 from pydantic import model_validator
 
+from stix.spec import forms
 from stix.spec.base import bad
 from stix.spec.exact import Exact, Number
 
@@ -26,6 +27,18 @@ class PoolSpec(Exact):
         upscale_delay_seconds: Seconds the queue must be long before workers are added.
         downscale_delay_seconds: Seconds the queue must be short before workers are removed.
     """
+
+    rules: ClassVar[tuple[dict[str, Any], ...]] = (
+        forms.needs(
+            (
+                "min_workers",
+                "queue_length_threshold",
+                "upscale_delay_seconds",
+                "downscale_delay_seconds",
+            ),
+            "max_workers",
+        ),
+    )
 
     workers: Workers = None
     min_workers: Workers = None

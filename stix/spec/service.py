@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
-from stix.spec import values
+from stix.spec import forms, values
 from stix.spec.base import bad
 from stix.spec.exact import Exact, Flag, Json, Kind, Number, Text
 from stix.spec.objects import Made
@@ -65,6 +65,8 @@ class ReplicaPolicy(Exact):
         upscale_delay_seconds: Seconds the load must be high before replicas are added.
         downscale_delay_seconds: Seconds the load must be low before replicas are removed.
     """
+
+    rules: ClassVar[tuple[Json, ...]] = (forms.needs(["target_qps_per_replica"], "max_replicas"),)
 
     min_replicas: Annotated[int, Number(least=0, whole=True, unit="replicas")]
     max_replicas: Replicas = None
@@ -145,6 +147,27 @@ class ServiceSpec(Made, Exact):
         }
     )
 
+    rules: ClassVar[tuple[Json, ...]] = (
+        forms.not_both("replicas", "replica_policy"),
+        forms.not_both("replicas", "workers"),
+        {
+            "if": {
+                "required": ["replica_policy"],
+                "properties": {
+                    "replica_policy": {
+                        "type": "object",
+                        "required": ["target_qps_per_replica"],
+                        "properties": {"target_qps_per_replica": {"type": "object"}},
+                    }
+                },
+            },
+            "then": {
+                "required": ["load_balancing_policy"],
+                "properties": {"load_balancing_policy": {"const": BY_GPU}},
+            },
+        },
+    )
+
     readiness_probe: Annotated[
         ReadinessProbe,
         BeforeValidator(probe),
@@ -196,7 +219,8 @@ class ServiceSpec(Made, Exact):
         per_gpu = policy is not None and isinstance(policy.target_qps_per_replica, dict)
         if per_gpu and self.load_balancing_policy != BY_GPU:
             fix = f"write load_balancing_policy: {BY_GPU}, or one number for all GPUs"
-            raise bad("rates per GPU need a load balancer that knows GPUs", fix, "replica_policy")
+            at = "load_balancing_policy" if self.load_balancing_policy else "replica_policy"
+            raise bad("rates per GPU need a load balancer that knows GPUs", fix, at)
         if self.load_balancing_policy == BY_GPU and not per_gpu:
             fix = "write replica_policy.target_qps_per_replica: {A100: 2}, or use least_load"
             raise bad(f"{BY_GPU} needs rates per GPU", fix, "load_balancing_policy")

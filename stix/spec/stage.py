@@ -16,6 +16,7 @@ from pydantic import (
 
 from stix.spec import forms, values
 from stix.spec.base import Accepts, Also, Spec, bad
+from stix.spec.docker import LOGIN
 from stix.spec.edges import InputSpec, OutputSpec
 from stix.spec.envs import (
     Envs,
@@ -85,6 +86,10 @@ class StageSpec(TaskApi, Spec):
         pydantic.ValidationError: a field is unknown or has no valid value.
     """
 
+    rules: ClassVar[tuple[dict[str, Any], ...]] = (
+        forms.together(LOGIN.values()),
+        forms.not_both("service", "pool"),
+    )
     internal: ClassVar[frozenset[str]] = frozenset(
         {
             *("egress_inputs", "egress_outputs", "volume_mounts", "file_mounts_mapping"),
@@ -97,7 +102,9 @@ class StageSpec(TaskApi, Spec):
     workdir: str | GitSource | None = None
     num_nodes: Count = 1
     resources: Resources = Field(default_factory=Resources)
-    file_mounts: dict[str, StorageMount] = Field(default_factory=dict)
+    file_mounts: dict[str, StorageMount] = Field(
+        default_factory=dict, json_schema_extra=forms.PATHS
+    )
     setup: str | None = None
     run: str | None = None
     envs: Annotated[Envs, Accepts(forms.ENVS)] = Field(default_factory=dict)
