@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,20 @@ def start(source: Any, name: str | None) -> Any:
     """The run of a task or DAG, which has begun."""
     from stix.client.sdk import run
 
-    return run(_checked(source), wait=False, name=name)
+    with _as_value_error():
+        return run(_checked(source), wait=False, name=name)
+
+
+@contextmanager
+def _as_value_error() -> Iterator[None]:
+    """SkyPilot's programs look for a ``ValueError`` where a task is refused."""
+    from stix.spec.objects import Refused
+    from stix.spec.problems import SpecErrors
+
+    try:
+        yield
+    except SpecErrors as refusal:
+        raise Refused(refusal.problems) from None
 
 
 def _checked(source: Any) -> Any:
@@ -86,8 +100,8 @@ def plan(source: Any, name: str | None = None) -> Json:
     from stix.client.submit import Options, placed, prepare
     from stix.spec.wire import to_wire
 
-    prepared = prepare(_checked(source), Options(name=name))
-    with placed(None):
+    with _as_value_error(), placed(None):
+        prepared = prepare(_checked(source), Options(name=name))
         return runs.client().plan(to_wire(prepared.pipeline))
 
 
@@ -119,7 +133,7 @@ def validate(asked: Any) -> None:
     """Check a task or DAG, and that its local paths exist.
 
     Raises:
-        SpecErrors: it is refused, with every reason.
+        Refused: it is refused, with every reason.
     """
     _checked(asked.dag)
     if asked.workdir_only:
@@ -127,7 +141,8 @@ def validate(asked: Any) -> None:
         return
     from stix.client.submit import prepare
 
-    prepare(asked.dag)
+    with _as_value_error():
+        prepare(asked.dag)
 
 
 @like("cluster_names=None, refresh=None, all_users=False")

@@ -72,7 +72,7 @@ def test_cycles_are_refused_where_they_are_made() -> None:
     with stix.Dag() as dag:
         a, b, c = (task(name) for name in "abc")
         a >> b >> c
-        with pytest.raises(DagError, match="a -> b -> c -> a|c -> a -> b -> c"):
+        with pytest.raises(DagError, match="c -> a -> b -> c"):
             c >> a
         with pytest.raises(RuntimeError, match="a -> a"):
             a >> a
@@ -80,7 +80,7 @@ def test_cycles_are_refused_where_they_are_made() -> None:
 
 
 def test_no_edge_outside_of_a_block() -> None:
-    with pytest.raises(RuntimeError, match="with stix.Dag"):
+    with pytest.raises(RuntimeError, match=r"with stix\.Dag"):
         task("a") >> task("b")
 
 

@@ -6,6 +6,7 @@ import copy
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -377,7 +378,7 @@ def test_setters_make_the_same_as_the_constructor(fields: dict[str, Any]) -> Non
 def test_a_dag_to_file_to_pipeline(tasks: list[dict[str, Any]]) -> None:
     with stix.Dag("some") as dag:
         made = [stix.Task(**{**fields, "name": f"t{i}"}) for i, fields in enumerate(tasks)]
-        for before, after in zip(made, made[1:], strict=False):
+        for before, after in pairwise(made):
             before >> after
     text = stix.to_yaml(dag)
     loaded = load_text(text).pipeline
