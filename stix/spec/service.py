@@ -78,8 +78,8 @@ class ReplicaPolicy(Exact):
     upscale_delay_seconds: Seconds = None
     downscale_delay_seconds: Seconds = None
 
-    @model_validator(mode="after")
-    def _scales(self) -> ReplicaPolicy:
+    def agreed(self) -> ReplicaPolicy:
+        """Itself; an error if its numbers do not fit each other."""
         least, most = self.min_replicas, self.max_replicas
         if most is not None and most < least:
             said = f"max_replicas {most} is below min_replicas {least}"
@@ -180,6 +180,13 @@ class ServiceSpec(Made, Exact):
     ports: Annotated[int | None, Number(least=1, most=65535, whole=True)] = None
     tls: Tls | None = None
     pool: PoolSpec | None = None
+
+    @field_validator("replica_policy")
+    @classmethod
+    def _policy(cls, value: ReplicaPolicy | None, info: ValidationInfo) -> ReplicaPolicy | None:
+        # A number of workers stands instead of the policy.
+        alone = info.data.get("workers") is None
+        return value.agreed() if value is not None and alone else value
 
     @field_validator("pool")
     @classmethod

@@ -139,7 +139,7 @@ def test_refused(config: dict[str, Any], path: str, fix: str) -> None:
 
 
 def test_overrides_in_two_places_are_refused() -> None:
-    again = {"_cluster_config_overrides": {"docker": {}}}
+    again: dict[str, Any] = {"_cluster_config_overrides": {"docker": {}}}
     assert refusal({"config": {"docker": {}}, "resources": again}).path == "config"
     both = {"config": {"hooks": [{"run": "x"}]}, "resources": again}
     assert StageSpec.model_validate(both).config is not None
