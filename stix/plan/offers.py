@@ -23,6 +23,12 @@ class Offer:
         capacity: Machines of this offer that exist at all; None where unknown.
         shared: True where several nodes may share a machine (``local``, ``ssh``): ``cpus``,
             ``memory_gib`` and ``accelerators`` are then what they share.
+        arch: ``x86_64`` or ``arm64``; empty where unknown.
+        local_disk_gib: Disk inside the machine, GiB; None where unknown.
+        accelerator_memory_gib: Memory of one accelerator, GiB; 0 where unknown or none.
+        price_is_estimate: True where the price was derived and not read from a list.
+        as_of: Day, month or year of the price; empty where it is not of the catalog.
+        source: Where the price is from, likewise.
     """
 
     cloud: str
@@ -36,6 +42,12 @@ class Offer:
     spot: bool = False
     capacity: int | None = None
     shared: bool = False
+    arch: str = ""
+    local_disk_gib: float | None = None
+    accelerator_memory_gib: float = 0.0
+    price_is_estimate: bool = False
+    as_of: str = ""
+    source: str = ""
 
     @property
     def infra(self) -> str:
