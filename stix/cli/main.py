@@ -82,8 +82,8 @@ def call(arguments: Sequence[str]) -> int:
 def _usage(error: click.ClickException) -> int:
     message(f"error: {error.format_message()}")
     context = error.ctx if isinstance(error, click.UsageError) else None
-    if context is not None:
-        message(f"  fix: see `{context.command_path} --help`")
+    command = context.command_path if context is not None else "stix COMMAND"
+    message(f"  fix: see `{command} --help`")
     return error.exit_code
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -194,12 +194,21 @@ def _put(layout: Layout, aim: _Aim) -> None:
     if placed:
         layout.top = _at(layout.top, ("defaults", "resources"), _changer(aim))
         layout.marks.append(Mark(("defaults", "resources", "infra"), said))
+    if aim.every and _declares(layout.top, aim.path):
+        layout.top = _set(layout.top, aim)
+        layout.marks.append(Mark(aim.path, said, aim.every))
     for name in layout.stages if aim.every else [aim.scope]:
         body = layout.stages[name]
         if placed and not (isinstance(body, dict) and _has_place(body.get("resources"))):
             continue
         layout.stages[name] = _set(body, aim)
         layout.marks.append(Mark(("stages", name, *aim.path), said, aim.every))
+
+
+def _declares(top: dict[str, Any], path: Path) -> bool:
+    """Whether a path is a variable or secret of the pipeline, which may wait for its value."""
+    own = top.get(str(path[0])) if path[0] in ("envs", "secrets") else None
+    return len(path) == 2 and isinstance(own, dict | list) and path[1] in own
 
 
 def _set(raw: Any, aim: _Aim) -> Any:
@@ -235,7 +244,7 @@ def _at(raw: Any, path: Path, change: Callable[[Any], Any]) -> Any:
         raw = {}
     if not isinstance(raw, dict):
         raise _Misfit(f"{part} needs a map, and there is {values.kind(raw)}", _KEPT)
-    kept = raw if rest else {k: v for k, v in raw.items() if k not in _SAME.get(part, ())}
+    kept = raw if rest else _without(raw, _SAME.get(part, ()))
     return {**kept, part: _at(raw.get(part), rest, change)}
 
 
@@ -268,10 +277,14 @@ def _alternatives(resources: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
 def _everywhere(resources: dict[str, Any], name: str, value: Any) -> dict[str, Any]:
     """The field set, and taken out of the alternatives."""
     gone = {name, *_SAME.get(name, ())}
-    out = {k: v for k, v in resources.items() if k not in gone} | {name: value}
+    out = {**_without(resources, gone), name: value}
     for word, entries in _alternatives(resources).items():
-        out[word] = [{k: v for k, v in entry.items() if k not in gone} for entry in entries]
+        out[word] = [_without(entry, gone) for entry in entries]
     return out
+
+
+def _without(fields: dict[str, Any], gone: Collection[str]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name not in gone}
 
 
 def _joined(body: Any) -> Any:
@@ -293,7 +306,11 @@ def _moved(resources: dict[str, Any], parts: dict[str, str | None]) -> dict[str,
             own = _parts(entry)
             whole = own if entry.get("infra") else {**base, **own}
             new = {**whole, **_left(whole, parts)}
-            out[word].append(_with_place(entry, new) if own else entry)
+            moved = _with_place(entry, new) if own else entry
+            if own and moved["infra"] is None:
+                # Anywhere: null would not say so above a place of all alternatives.
+                moved = {**moved, "infra": "*"} if base else _without(moved, {"infra"})
+            out[word].append(moved)
     return out
 
 
@@ -326,8 +343,7 @@ def _with_place(resources: dict[str, Any], place: dict[str, str | None]) -> dict
     texts = [place.get(word) or "*" for word in _PLACE]
     while texts and texts[-1] == "*":
         texts.pop()
-    kept = {k: v for k, v in resources.items() if k not in ("infra", *_PLACE)}
-    return {**kept, "infra": "/".join(texts) or None}
+    return {**_without(resources, ("infra", *_PLACE)), "infra": "/".join(texts) or None}
 
 
 def _has_place(resources: Any) -> bool:

@@ -37,6 +37,10 @@ ORDER = "run: x\nresources: {ordered: [{infra: aws, use_spot: true}, {infra: gcp
 ONE = (
     "run: x\nresources: {infra: aws/us-east-1/us-east-1a, disk_size: 100, priority: 5, ports: 80}\n"
 )
+ANYWHERE = """\
+run: x
+resources: {infra: aws/r, any_of: [{infra: "*/s", cpus: 2}, {infra: aws/t}, {cpus: 4}]}
+"""
 BARE = "run: x\n"
 
 
@@ -91,6 +95,16 @@ ALIKE: list[tuple[str, dict[str, Any], list[dict[str, Any]]]] = [
             {"infra": "azure", "cpus": "8"},
             {"infra": "azure", "cpus": "4+", "accelerators": {"A100": 1}},
         ],
+    ),
+    (
+        ANYWHERE,
+        {"region": "none"},
+        [{"cpus": "2"}, {"infra": "aws"}, {"infra": "aws", "cpus": "4"}],
+    ),
+    (
+        ANYWHERE.replace("infra: aws/r, ", ""),
+        {"cloud": "none", "region": "*"},
+        [{"cpus": "2"}, {}, {"cpus": "4"}],
     ),
     (ORDER, {"use_spot": True}, [{"infra": w, "use_spot": True} for w in ("aws", "gcp")]),
     (
