@@ -17,6 +17,8 @@ HEADER = ("name", "execution", "primary_tasks", "termination_delay", "inter_conn
 _DELAY = re.compile(r"([0-9]+)([smhdw]?)\Z", re.IGNORECASE)
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _WRITE = 'write seconds or text such as "30s", "5m" or "1h"'
+_MOST = 20
+"""Unknown fields told of one header."""
 _LETTERS = "use letters, digits, '-' and '_'"
 
 
@@ -129,10 +131,9 @@ def _own(header: dict[str, Any]) -> Iterator[Problem]:
             context = refusal.context or {}
             at: Path = (key, context["field"]) if context.get("field") else (key,)
             yield error(at, refusal.message(), context.get("fix", ""))
-    for key in header:
-        if key not in HEADER:
-            said = f"the header of a job group has no field {key!r}; it does nothing"
-            yield warning((str(key),), said, choose(str(key), HEADER))
+    for key in [key for key in header if key not in HEADER][:_MOST]:
+        said = f"the header of a job group has no field {key!r}; it does nothing"
+        yield warning((str(key),), said, choose(str(key), HEADER))
 
 
 def _job(number: int, at: Path, name: Any, names: set[str]) -> Iterator[Problem]:

@@ -117,7 +117,7 @@ def load_text(
     given = given.settled(declared_secrets(documents) if given.either else ())
     reader = Reader(documents, _stem(name), given.envs, given.settings)
     pipeline = reader.read()
-    problems, told = reader.errors(), reader.warnings()
+    problems = reader.problems
     if problems and pipeline is not None:
         # What is wrong inside a stage must not hide what is wrong between the stages.
         problems += [p for p in check(pipeline, None, idle=True) if reader.sound(p)]
@@ -126,7 +126,7 @@ def load_text(
         problems = missing_values(pipeline, secrets=given.complete)
         problems += [] if reader.substituted else _substitute(pipeline)
         problems += check(pipeline, base, idle=reader.chained)
-    located = [reader.sources.locate(p, name) for p in [*told, *problems]]
+    located = [reader.sources.locate(p, name) for p in [*reader.told, *problems]]
     errors = [p for p in located if p.severity == "error"]
     if errors or pipeline is None:
         raise refused(errors)

@@ -14,6 +14,8 @@ from stix.spec.resources import Resources
 from stix.spec.stage import StageSpec
 from stix.spec.variables import could_become
 
+MOST = 100
+"""Mistakes told of one stage; each costs a look for the nearest right word."""
 _ALSO = {
     "accelerators": ("gpus",),
     "infra": ("cloud", "region", "zone"),
@@ -68,7 +70,8 @@ def explain(refusal: ValidationError, raw: Any, model: type[Spec], prefix: Path)
         prefix: The path of ``raw`` in the pipeline.
     """
     found: dict[Path, Problem] = {}
-    for entry in refusal.errors(include_url=False, include_input=False):
+    entries = refusal.errors(include_url=False, include_input=False)
+    for entry in entries[:MOST]:
         path = _real(entry["loc"], raw)
         context = entry.get("ctx") or {}
         if entry["type"] == "stix":
@@ -83,7 +86,8 @@ def explain(refusal: ValidationError, raw: Any, model: type[Spec], prefix: Path)
         else:
             problem = _plain((*prefix, *path), entry)
         found.setdefault(path, problem)
-    return list(found.values())
+    more = error(prefix, f"{len(entries) - MOST} further mistakes are not shown", "correct these")
+    return [*found.values(), *([more] if len(entries) > MOST else [])]
 
 
 def _real(loc: tuple[str | int, ...], raw: Any) -> Path:

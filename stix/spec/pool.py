@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import model_validator
 
@@ -48,6 +48,10 @@ class PoolSpec(Exact):
     ] = None
     upscale_delay_seconds: Delay = None
     downscale_delay_seconds: Delay = None
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **fields: Any) -> None: ...
 
     @model_validator(mode="after")
     def _scales(self) -> PoolSpec:

@@ -13,7 +13,7 @@ from stix.spec import chain, values
 from stix.spec.base import Spec
 from stix.spec.groups import check_group, check_names, sound
 from stix.spec.layout import Layout, apply
-from stix.spec.messages import explain
+from stix.spec.messages import MOST, explain
 from stix.spec.models import PipelineSpec, StageSpec
 from stix.spec.problems import Path, Problem, error
 from stix.spec.removed import mapped
@@ -35,6 +35,7 @@ class Reader:
 
     Attributes:
         problems: What is wrong, with paths and without places.
+        told: What is odd but not wrong.
         sources: Where everything lies.
         chained: Whether these are SkyPilot's tasks.
         substituted: Whether variables are in their places already. Below defaults they are not:
@@ -53,6 +54,7 @@ class Reader:
         self.above = above
         self.settings = settings
         self.problems: list[Problem] = []
+        self.told: list[Problem] = []
         self.pruned: set[str] = set()
         self.sources = Sources(documents)
         self.chained = False
@@ -164,13 +166,9 @@ class Reader:
             self.pruned |= {"outputs", "matrix"}
             return StageSpec.model_validate({})
 
-    def errors(self) -> list[Problem]:
-        """What is wrong."""
-        return [p for p in self.problems if p.severity == "error"]
-
-    def warnings(self) -> list[Problem]:
-        """What is odd, but not wrong."""
-        return [p for p in self.problems if p.severity != "error"]
+    def _tell(self, problems: list[Problem]) -> None:
+        self.problems += [p for p in problems if p.severity == "error"]
+        self.told += [p for p in problems if p.severity != "error"]
 
     def sound(self, problem: Problem) -> bool:
         """Whether a problem between stages stands, although some stages are known in part only."""
@@ -191,7 +189,7 @@ class Reader:
         if found.parallel:
             whole = {**found.header, **header}
             problems = check_group(whole, list(layout.stages.items()))
-            self.problems += problems
+            self._tell(problems)
             header = sound(header, problems)
         stages = {}
         for position, (name, raw) in enumerate(layout.stages.items()):
@@ -226,9 +224,11 @@ class Reader:
     def _validate(
         self, model: type[T], raw: Any, at: Path, context: Variables | None = None
     ) -> T | None:
+        if len(self.problems) > MOST:
+            return None
         if model is StageSpec:
             raw, told = mapped(raw, at)
-            self.problems += told
+            self.told += told
         try:
             return model.model_validate(raw, context=context)
         except ValidationError as refusal:

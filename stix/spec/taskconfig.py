@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationInfo
 
@@ -54,6 +54,10 @@ class TaskConfig(Lenient):
     slurm: Annotated[Slurm | None, GIVEN] = None
     active_workspace: Annotated[str | None, Text()] = None
     hooks: Annotated[list[Hook], BeforeValidator(listed)] = Field(default_factory=list)
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **fields: Any) -> None: ...
 
     def overrides(self) -> dict[str, Any]:
         """Everything but the hooks, as plain data that SkyPilot's configuration would hold."""

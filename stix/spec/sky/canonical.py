@@ -9,14 +9,14 @@ from pydantic import ValidationError
 
 from stix.spec import chain, docker, paths
 from stix.spec.groups import check_group
-from stix.spec.messages import explain
+from stix.spec.messages import MOST, explain
 from stix.spec.problems import Path, Problem, SpecErrors, error
 from stix.spec.removed import mapped
 from stix.spec.sky.task import task
 from stix.spec.sources import Sources
 from stix.spec.stage import StageSpec
 from stix.spec.variables import Variables
-from stix.spec.yamltext import TextErrors, parse
+from stix.spec.yamltext import Document, TextErrors, parse
 
 NAME = "<string>"
 
@@ -37,10 +37,7 @@ def canonical(
     Raises:
         SpecErrors: the text is refused; holds every problem with line and column.
     """
-    try:
-        documents = parse(text, NAME)
-    except TextErrors as refusal:
-        raise SpecErrors(refusal.problems) from None
+    documents = _documents(text)
     sources = Sources(documents)
     problems: list[Problem] = []
     if not documents:
@@ -55,20 +52,28 @@ def canonical(
         sources.stages |= {k: (n, ()) for k, (n, _) in zip(keys, found.tasks, strict=True)}
         tasks = [(k, d.value) for k, (_, d) in zip(keys, found.tasks, strict=True)]
         problems += found.problems
-        problems += check_group(found.header, tasks) if found.parallel else []
+        group = check_group(found.header, tasks) if found.parallel else []
+        problems += [p for p in group if p.severity == "error"]
         context = Variables(above=env or {}, hidden=secrets or {}, secrets=True)
         for key, value in tasks:
             stages += _stage(value, ("stages", key), context, problems)
-    wrong = [sources.locate(p, NAME) for p in problems if p.severity == "error"]
-    if wrong:
-        raise SpecErrors(wrong)
+    if problems:
+        raise SpecErrors([sources.locate(p, NAME) for p in problems])
     return [task(stage) for stage in stages]
+
+
+def _documents(text: str) -> list[Document]:
+    try:
+        return parse(text, NAME)
+    except TextErrors as refusal:
+        raise SpecErrors(refusal.problems) from None
 
 
 def _stage(value: Any, at: Path, context: Variables, problems: list[Problem]) -> list[StageSpec]:
     """The stage with its overrides; what is wrong with it goes to ``problems``."""
-    value, told = mapped(value, at)
-    problems += told
+    if len(problems) > MOST:
+        return []
+    value, _ = mapped(value, at)
     try:
         stage = StageSpec.model_validate(context.overridden(value), context=context)
     except ValidationError as refusal:
