@@ -21,6 +21,8 @@ from stix.spec.base import Spec, bad
 from stix.spec.problems import choose
 
 Json = dict[str, Any]
+_LARGEST = 1e300
+"""What is larger is a slip, and fits no number of another language."""
 
 
 class Exact(Spec):
@@ -83,7 +85,10 @@ class Number(Kind):
         if isinstance(value, bool) or not isinstance(value, int | float):
             said = f"{name} must be {self._what()}, not {values.kind(value)}"
             raise bad(said, self._fix(value, name))
-        if not math.isfinite(value) or (self.whole and not float(value).is_integer()):
+        if not abs(value) <= _LARGEST:
+            said = f"{name} must be {self._what()}; this is none, or too large"
+            raise bad(said, self._fix(value, name))
+        if self.whole and not float(value).is_integer():
             raise bad(f"{name} must be {self._what()}, not {value}", self._fix(value, name))
         outside = (
             (self.least is not None and value < self.least)

@@ -45,6 +45,15 @@ FORMS = {
     "ordered": "write ordered: [{infra: aws}, {infra: gcp}]",
     "name": "write a name as text",
     "workdir": "write a local path, or {url: ..., ref: ...}",
+    "service": "write service: {readiness_probe: /health, replicas: 2}",
+    "replica_policy": "write replica_policy: {min_replicas: 1}",
+    "load_balancer": "write load_balancer: {stream_timeout_seconds: 60}",
+    "tls": "write tls: {keyfile: key.pem, certfile: cert.pem}",
+    "pool": "write pool: {workers: 2}",
+    "config": "write config: {docker: {run_options: [...]}}",
+    "hooks": "write hooks: [{run: COMMAND, events: [down]}]",
+    "event_callback": "write the commands as text",
+    "api_server_access": "write api_server_access: true or api_server_access: false",
 }
 _WORDS = {
     "string_type": "must be text",
