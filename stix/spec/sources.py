@@ -10,6 +10,9 @@ from stix.spec.variables import could_become
 from stix.spec.yamltext import Document
 from stix.spec.yamltext import Mark as Place
 
+OLD = {"config": "experimental", "job_recovery": "spot_recovery"}
+"""Fields that a file may write by a name that an earlier release of SkyPilot had."""
+
 
 @dataclass(frozen=True)
 class Mark:
@@ -112,7 +115,9 @@ def _named(value: Any, path: Path) -> Path:
     out: list[str | int] = []
     for part in path:
         if isinstance(value, dict) and part not in value:
-            part = next((str(k) for k in value if could_become(str(k), str(part))), part)
+            old = OLD.get(str(part))
+            other = old if old in value else part
+            part = next((str(k) for k in value if could_become(str(k), str(part))), other)
         inside = isinstance(value, list) and isinstance(part, int) and part < len(value)
         value = value.get(part) if isinstance(value, dict) else value[part] if inside else None
         out.append(part)

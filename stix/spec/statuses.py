@@ -227,6 +227,7 @@ STAGE: dict[str, Status | Cases] = {
         "pools of workers are not run by this release", "run the command as a stage without pool"
     ),
     "config": _NO_CONFIG,
+    "experimental": replace(_NO_CONFIG, to="remove experimental, an old name of config"),
     "event_callback": _refused(
         "callbacks are not called", "remove it; follow the run with stix logs"
     ),
@@ -258,6 +259,7 @@ RESOURCES: dict[str, Status | Cases] = {
     "accelerators": Cases(_accelerators, _ACCELERATORS, each=True),
     "gpus": Cases(_accelerators, {**_ACCELERATORS, "by name": _mapped("accelerators")}, each=True),
     "job_recovery": _mapped(_RECOVERY),
+    "spot_recovery": _mapped(_RECOVERY, "it is an old name of job_recovery"),
     "autostop": _END,
     "ephemeral_storage": _mapped("nothing", "SkyPilot accepts and ignores it too"),
     "labels": _refused("nodes of this release have no tags", "remove labels"),

@@ -26,6 +26,10 @@ from tests.spec.sky.rows import CORPUS, rows
 NEEDS_CORPUS = "documents of third parties; STIX_SKY_CORPUS names the folder that holds them"
 
 
+OLD: dict[type[Spec], set[str]] = {StageSpec: {"experimental"}, Resources: {"spot_recovery"}}
+"""Fields of earlier releases of SkyPilot, which `stix.spec.removed` maps."""
+
+
 def statuses(found: Report) -> dict[str, str]:
     return {row.path: row.status for row in found.rows}
 
@@ -33,7 +37,9 @@ def statuses(found: Report) -> dict[str, str]:
 def accepted(model: type[Spec]) -> set[str]:
     """Every key that a model accepts, SkyPilot's own included."""
     fields = {field.alias or name for name, field in model.model_fields.items()}
-    return fields | set(model.also) | model.internal - set(model.model_fields)
+    return (
+        fields | OLD.get(model, set()) | set(model.also) | model.internal - set(model.model_fields)
+    )
 
 
 def concerned() -> Iterator[type[Spec]]:
@@ -242,6 +248,21 @@ def test_what_cannot_be_read_has_problems_alone(text: str) -> None:
     found = report(text)
     assert found.rows == []
     assert found.problems
+
+
+def test_old_names_of_skypilot() -> None:
+    text = """\
+run: x
+resources: {spot_recovery: FAILOVER}
+experimental: {config_overrides: {docker: {run_options: -v}}}
+"""
+    found = report(text)
+    agree(found)
+    shown = statuses(found)
+    assert shown["resources.spot_recovery"] == "mapped"
+    assert shown["experimental"] == "refused"
+    [told] = [p for p in found.problems if p.severity == "error"]
+    assert (told.line, told.path) == (3, "experimental")
 
 
 def test_a_python_pipeline() -> None:
