@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum, StrEnum
-from typing import Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from pydantic import ValidationError
 
@@ -140,7 +140,7 @@ class ResourcesApi(Made):
 
         return dict(StageSpec(resources=self).to_yaml_config()["resources"])
 
-    def copy(self, **override: Any) -> Self:  # type: ignore[override]
+    def copy(self, **override: Any) -> Self:
         """The same with other fields; each of several alternatives is changed alike.
 
         Raises:
@@ -160,7 +160,12 @@ class ResourcesApi(Made):
         for group in _EITHER:
             if override.keys() & group:
                 own = {name: value for name, value in own.items() if name not in group}
-        return type(self)(**(own | override))
+        changed_one: Self = type(self)(**(own | override))
+        return changed_one
+
+    if TYPE_CHECKING:
+
+        def alternatives(self) -> list[Any]: ...
 
     def _choice(self) -> str:
         return "ordered" if getattr(self, "ordered", None) else "any_of"

@@ -285,7 +285,7 @@ def test_any_use_says_what_to_do_instead(use: Any) -> None:
 def test_a_class_cannot_be_made_of_what_is_missing() -> None:
     with pytest.raises(sky.NotYet, match="AdminPolicy"):
 
-        class Mine(sky.AdminPolicy):
+        class Mine(sky.AdminPolicy):  # type: ignore[misc]
             pass
 
 

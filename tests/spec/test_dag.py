@@ -139,7 +139,7 @@ def test_edges_beside_needs_and_inputs() -> None:
         a = stix.Task("a", run="x", outputs={"o": "o"})
         b = stix.Task("b", run="x", inputs={"o": "a.o"}, needs=["c"])
         c = task("c")
-        [a, c] >> b  # type: ignore[operator]
+        [a, c] >> b
     assert needs(dag)["b"] == ["c", "a"]
     assert dag.validate() is dag
 

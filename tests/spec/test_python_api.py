@@ -164,7 +164,7 @@ REFUSED: list[Callable[[stix.Task], Any]] = [
     lambda task: task.update_envs({"1A": "x"}),
     lambda task: task.update_envs([("A", "1"), ("A", "2")]),
     lambda task: task.update_envs("A=1"),  # type: ignore[arg-type]
-    lambda task: task.update_secrets({1: "x"}),  # type: ignore[dict-item]
+    lambda task: task.update_secrets({1: "x"}),  # type: ignore[arg-type]
     lambda task: task.set_service({"replicas": -1, "nope": 1}),
     lambda task: task.set_volumes({"/v": 3}),
     lambda task: setattr(task, "num_nodes", 0),
@@ -291,6 +291,13 @@ def test_texts_that_are_no_task(text: str, said: str) -> None:
     assert said in str(caught.value)
 
 
+def test_secrets_are_written_by_name_only() -> None:
+    task = full()
+    assert "t0ken" not in task.to_yaml() + stix.to_yaml(task) + repr(task)
+    assert stix.Task.from_yaml_str(task.to_yaml()).secrets == {"TOKEN": None}
+    assert task.to_yaml_config()["secrets"] == {"TOKEN": "t0ken"}
+
+
 # -- one model --------------------------------------------------------------------------------
 
 WORDS = st.text("abcdefghijklmnop XYZ0123'\"\\#:{}[]\n&*!|>%@`äß", min_size=1, max_size=20)
@@ -353,6 +360,7 @@ def test_python_to_file_to_python(fields: dict[str, Any], native: dict[str, Any]
 def test_python_and_file_are_one_canonical_form(fields: dict[str, Any]) -> None:
     text = dump(fields)
     (wanted,) = canonical(text)
+    assert stix.Task.from_yaml_str(text) == stix.Task(**fields)
     assert stix.Task(**fields).to_yaml_config() == wanted
     assert stix.Task.from_yaml_str(text).to_yaml_config() == wanted
     assert stix.Task.from_yaml_config(wanted).to_yaml_config() == wanted
