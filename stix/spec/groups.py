@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic_core import PydanticCustomError
@@ -133,7 +134,8 @@ def _own(header: dict[str, Any]) -> Iterator[Problem]:
             yield error(at, refusal.message(), context.get("fix", ""))
     for key in [key for key in header if key not in HEADER][:_MOST]:
         said = f"the header of a job group has no field {key!r}; it does nothing"
-        yield warning((str(key),), said, choose(str(key), HEADER))
+        told = warning((str(key),), said, choose(str(key), HEADER))
+        yield replace(told, on_key=True)
 
 
 def _job(number: int, at: Path, name: Any, names: set[str]) -> Iterator[Problem]:

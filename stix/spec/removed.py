@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from stix.spec.problems import Path, Problem, warning
@@ -74,6 +75,8 @@ INSTEAD: dict[tuple[str, str], str] = {
     ("replica_policy", "replicas"): "write min_replicas, or service.replicas alone",
 }
 """Name of what a field lies in (empty for a task) and the field, to what to write instead."""
+STRATEGIES = {"AGGRESSIVE_FAILOVER": "EAGER_NEXT_REGION"}
+"""Old name of a strategy of recovery to its name."""
 _KINDS = ("any_of", "ordered")
 _RESOURCES = frozenset({"spot_recovery", *_KINDS})
 _SERVICE = frozenset({"port", "auto_restart", "replica_policy"})
@@ -118,6 +121,10 @@ def _resources(resources: dict[str, Any], at: Path, told: list[Problem]) -> dict
     return out
 
 
+def _warning(at: Path, said: str, fix: str) -> Problem:
+    return replace(warning(at, said, fix), on_key=True)
+
+
 def _old(entry: Any) -> bool:
     return isinstance(entry, dict) and "spot_recovery" in entry
 
@@ -127,9 +134,13 @@ def _recovery(resources: Any, at: Path, told: list[Problem]) -> Any:
     if not _old(resources) or resources.get("job_recovery") is not None:
         return resources
     out = {k: v for k, v in resources.items() if k != "spot_recovery"}
-    out["job_recovery"] = resources["spot_recovery"]
+    strategy = resources["spot_recovery"]
+    renamed = STRATEGIES.get(strategy.upper()) if isinstance(strategy, str) else None
+    out["job_recovery"] = renamed or strategy
     said = "spot_recovery is an old name; it is read as job_recovery"
-    told.append(warning((*at, "spot_recovery"), said, "write job_recovery"))
+    if renamed:
+        said = f"{said}, and its strategy as {renamed}"
+    told.append(_warning((*at, "spot_recovery"), said, "write job_recovery"))
     return out
 
 
@@ -142,7 +153,7 @@ def _experimental(task: dict[str, Any], at: Path, told: list[Problem]) -> dict[s
     if old and old["config_overrides"] is not None:
         out["config"] = old["config_overrides"]
     said = "experimental.config_overrides is an old name; it is read as config"
-    told.append(warning((*at, "experimental"), said, "write config"))
+    told.append(_warning((*at, "experimental"), said, "write config"))
     return out
 
 
@@ -152,7 +163,7 @@ def _service(service: dict[str, Any], at: Path, told: list[Problem]) -> dict[str
         out = {k: v for k, v in service.items() if k != "port"}
         out["ports"] = service["port"]
         said = "port is an old name; it is read as ports"
-        told.append(warning((*at, "port"), said, "write ports"))
+        told.append(_warning((*at, "port"), said, "write ports"))
     policy = service.get("replica_policy")
     for name, part in (("", out), ("replica_policy", policy)):
         if isinstance(part, dict) and part.get("auto_restart") is True:
@@ -160,5 +171,5 @@ def _service(service: dict[str, Any], at: Path, told: list[Problem]) -> dict[str
             out = {**out, name: kept} if name else kept
             place: Path = (*at, name, "auto_restart") if name else (*at, "auto_restart")
             said = "auto_restart is no longer a choice: a replica that fails is always replaced"
-            told.append(warning(place, said, "remove auto_restart"))
+            told.append(_warning(place, said, "remove auto_restart"))
     return out

@@ -25,6 +25,11 @@ SERVICE = {"readiness_probe": "/"}
             "resources.spot_recovery",
         ),
         (
+            {"resources": {"spot_recovery": "aggressive_failover"}},
+            {"resources": {"job_recovery": "EAGER_NEXT_REGION"}},
+            "resources.spot_recovery",
+        ),
+        (
             {"resources": {"ordered": [{"spot_recovery": "none"}, {"cpus": 1}]}},
             {"resources": {"ordered": [{"job_recovery": "none"}, {"cpus": 1}]}},
             "resources.ordered[0].spot_recovery",
