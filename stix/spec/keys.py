@@ -13,9 +13,11 @@ from stix.spec.base import Spec
 from stix.spec.problems import Path
 from stix.spec.resources import Resources
 from stix.spec.statuses import NOTHING, TABLE, WHOLE, Cases, Status
+from stix.spec.taskconfig import TaskConfig
 
 ANY = "*"
 """Stands for a name that the user chose, in a key of the specification."""
+_NOTHING_IF_EMPTY = frozenset({Resources, TaskConfig})
 
 
 @dataclass(frozen=True)
@@ -105,10 +107,12 @@ def _status(model: type[Spec], name: str, field: FieldInfo | None, value: Any) -
 
 def _empty(field: FieldInfo | None, value: Any) -> bool:
     """Whether a value asks for nothing. An empty service is one; empty resources ask nothing."""
+    if isinstance(value, BaseModel) and not value.model_fields_set:
+        value = {}
     if value is None or value == []:
         return True
     direct = kinds(field)[0] if field is not None else []
-    return value == {} and (not direct or Resources in direct)
+    return value == {} and _NOTHING_IF_EMPTY.issuperset(direct)
 
 
 def _below(above: Key, field: FieldInfo | None, model: type[Spec]) -> Iterator[Key]:

@@ -76,6 +76,8 @@ def test_what_acts_passes() -> None:
         envs={"A": "1"},
         secrets=["T"],
         api_server_access=False,
+        config={},
+        volumes={},
     )
     assert refusals(stage) == []
 
