@@ -17,7 +17,7 @@ from stix.spec.overrides import Overrides, declared_secrets, missing_values, not
 from stix.spec.problems import Problem, SpecErrors, nearest, refused
 from stix.spec.reader import Reader, stage_name
 from stix.spec.sources import Sources
-from stix.spec.yamltext import MAX_BYTES, TextErrors, blanked, decoded, parse
+from stix.spec.yamltext import MAX_BYTES, Document, TextErrors, blanked, decoded, parse
 
 
 @dataclass(frozen=True)
@@ -110,10 +110,7 @@ def load_text(
         SpecErrors: it is refused; holds every problem.
     """
     given = given or Overrides()
-    try:
-        documents = parse(text, name)
-    except TextErrors as refusal:
-        raise SpecErrors(refusal.problems) from None
+    documents = _documents(text, name)
     given = given.settled(declared_secrets(documents) if given.either else ())
     reader = Reader(documents, _stem(name), given.envs, given.settings)
     pipeline = reader.read()
@@ -134,6 +131,13 @@ def load_text(
     warnings += [p for p in located if p.severity == "warning"]
     stored = noted(blanked(text, documents), given)
     return Loaded(pipeline, name, stored, warnings, reader.sources)
+
+
+def _documents(text: str, name: str) -> list[Document]:
+    try:
+        return parse(text, name)
+    except TextErrors as refusal:
+        raise SpecErrors(refusal.problems) from None
 
 
 def _substitute(pipeline: PipelineSpec) -> list[Problem]:

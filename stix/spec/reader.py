@@ -211,7 +211,8 @@ class Reader:
         for position, (number, document) in enumerate(found.tasks):
             given = document.value.get("name")
             unnamed = stem if len(found.tasks) == 1 else f"{stem}-{position}"
-            names.append(stage_name(given if isinstance(given, str) else "") or stage_name(unnamed))
+            own = stage_name(given if isinstance(given, str) else "")
+            names.append(own or stage_name(unnamed) or "task")
             if Counter(names)[names[-1]] > 1:
                 self.sources.stages[f"\0{number}"] = (number, ())
                 at: Path = ("stages", f"\0{number}", "name")

@@ -103,7 +103,7 @@ if CParser is None:
     FastParser: Any = PureParser
 else:
 
-    class _CParser(_Counting, CParser):  # type: ignore[misc, valid-type]
+    class _CParser(_Counting, CParser):  # type: ignore[misc]
         """libyaml."""
 
     FastParser = _CParser

@@ -35,7 +35,7 @@ def _changed(node: Any) -> bool:
     value = scalar(node)
     if isinstance(value, bool):
         return str(node.value).lower() not in ("true", "false")
-    return str(value) != node.value
+    return str(value) != str(node.value)
 
 
 def _message(path: Path, node: Any) -> str:

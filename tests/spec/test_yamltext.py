@@ -17,6 +17,7 @@ from stix.spec.loader import load_file, load_text
 from stix.spec.overrides import Overrides
 from stix.spec.problems import SpecErrors
 from stix.spec.yamlnodes import FastParser, PureParser
+from stix.spec.yamlscalars import key_text
 from stix.spec.yamltext import Document, TextErrors, blanked, parse
 
 PARSERS = {"fast": FastParser, "python": PureParser}
@@ -233,8 +234,7 @@ def test_any_text_is_read_as_pyyaml_reads_it_or_refused(text: str) -> None:
 def texts(value: Any) -> Any:
     """A value with all its keys as text."""
     if isinstance(value, dict):
-        odd = {True: "true", False: "false", None: "null"}
-        return {odd.get(k, str(k)): texts(v) for k, v in value.items()}
+        return {k if isinstance(k, str) else key_text(k, ""): texts(v) for k, v in value.items()}
     return [texts(v) for v in value] if isinstance(value, list) else value
 
 

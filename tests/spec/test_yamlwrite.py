@@ -68,7 +68,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(values.filter(lambda value: value is not None))
 def test_any_value_survives(value: Any) -> None:
     (document,) = parse(dump(value), "f")
