@@ -61,6 +61,11 @@ class Spec(BaseModel):
         return [n for n in names if n not in cls.internal] + list(cls.also)
 
     @classmethod
+    def may_be_null(cls, name: str) -> bool:
+        """Whether a field that is not required may be written without a value."""
+        return True
+
+    @classmethod
     def __get_pydantic_json_schema__(
         cls, core: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
@@ -69,7 +74,7 @@ class Spec(BaseModel):
         given = whole.get("properties", {})
         required = whole.get("required", ())
         whole["properties"] = {
-            name: entry if name in required else _or_null(entry)
+            name: _null(entry, allowed=cls.may_be_null(name)) if name not in required else entry
             for name, entry in given.items()
             if name not in cls.internal
         } | {name: _or_null(entry) for name, entry in cls.also.items()}
@@ -103,6 +108,19 @@ class Spec(BaseModel):
     @classmethod
     def _aliases(cls) -> dict[str, str]:
         return {f.alias: n for n, f in cls.model_fields.items() if f.alias}
+
+
+def _null(schema: dict[str, Any], *, allowed: bool) -> dict[str, Any]:
+    """The schema of a field with null, or without."""
+    if allowed:
+        return _or_null(schema)
+    schema = {k: v for k, v in schema.items() if k != "default" or v is not None}
+    choices = schema.get("anyOf", ())
+    if {"type": "null"} not in choices:
+        return schema
+    left = [choice for choice in choices if choice != {"type": "null"}]
+    rest = {k: v for k, v in schema.items() if k != "anyOf"}
+    return {**rest, **left[0]} if len(left) == 1 else {**rest, "anyOf": left}
 
 
 def _or_null(schema: dict[str, Any]) -> dict[str, Any]:

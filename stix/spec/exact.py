@@ -31,6 +31,10 @@ class Exact(Spec):
     blank: ClassVar[frozenset[str]] = frozenset()
     """Fields that may be null all the same, which then counts as absent."""
 
+    @classmethod
+    def may_be_null(cls, name: str) -> bool:
+        return name in cls.blank or name in cls.null_means
+
     @model_validator(mode="before")
     @classmethod
     def _nulls_take_the_default(cls, data: Any) -> Any:
