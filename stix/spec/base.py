@@ -127,7 +127,7 @@ def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
     """The schema of a field that may be written without a value."""
     if not schema or {"type": "null"} in schema.get("anyOf", ()):
         return schema
-    notes = {k: schema[k] for k in ("default", "examples") if k in schema}
+    notes: dict[str, Any] = {k: schema[k] for k in ("default", "examples") if k in schema}
     rest = {k: v for k, v in schema.items() if k not in (*notes, "title")}
     choices = rest["anyOf"] if rest.keys() == {"anyOf"} else [rest]
     return {"anyOf": [*choices, {"type": "null"}], **notes}
