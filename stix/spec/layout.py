@@ -129,7 +129,7 @@ def _aim(setting: Setting, layout: Layout) -> _Aim:
 def _below(scope: str, path: Path, setting: Setting) -> _Aim:
     """A field of stages. One of resources holds for all their alternatives."""
     name, value = path[-1], setting.value
-    if path[:-1] != ("resources",) or name in _CHOICES:
+    if path[:-1] != ("resources",) or name in _CHOICES or isinstance(name, int):
         return _Aim(scope, path, setting)
     if isinstance(value, dict) and setting.kind == "place":
         return _Aim(scope, path, setting, parts=value)

@@ -71,8 +71,12 @@ class Overrides:
         either = _files("--env-file", given["env_file"])
         hidden = _files("--secret-file", given["secret_file"])
         settings = [*parse_settings(given["set"]), *task_options(given)]
-        _distinct(settings, {**either, **envs}, {**hidden, **secrets}, given["name"])
-        return cls(envs, {**hidden, **secrets}, given["name"], complete, settings, either)
+        secrets = {**hidden, **secrets}
+        for key in envs.keys() & secrets.keys():
+            said = f"{key} is given as a variable and as a secret"
+            raise UsageError(said, fix="keep one of the two")
+        _distinct(settings, {**either, **envs}, secrets, given["name"])
+        return cls(envs, secrets, given["name"], complete, settings, either)
 
     def settled(self, declared: Collection[str]) -> Overrides:
         """The same with each value of ``either`` as a variable or a secret.

@@ -84,11 +84,14 @@ class Sources:
             if path[: len(mark.path)] == mark.path:
                 return mark
         for mark in self.marks:
-            if len(path) > 2 and mark.path[: len(path)] == path and not self._holds(path):
+            if path and mark.path[: len(path)] == path and not self._holds(path):
                 return mark
         return None
 
     def _holds(self, path: Path) -> bool:
+        """Whether a file has this; not asked of fields of the pipeline, which are given whole."""
+        if path[0] != "stages" or len(path) < 2:
+            return path[0] == "stages"
         number, below = 0, path
         if path[1] in self.stages:
             number, prefix = self.stages[str(path[1])]
@@ -116,7 +119,7 @@ def _named(value: Any, path: Path) -> Path:
     for part in path:
         if isinstance(value, dict) and part not in value:
             old = OLD.get(str(part))
-            other = old if old in value else part
+            other = old if old is not None and old in value else part
             part = next((str(k) for k in value if could_become(str(k), str(part))), other)
         inside = isinstance(value, list) and isinstance(part, int) and part < len(value)
         value = value.get(part) if isinstance(value, dict) else value[part] if inside else None

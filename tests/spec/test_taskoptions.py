@@ -260,6 +260,7 @@ USAGE: dict[str, tuple[dict[str, Any], str]] = {
     "set_env": ({"set": ("envs.A=1",), "env": ("A=2",)}, "--env A sets the same field"),
     "set_envs": ({"set": ("a.envs={A: 1}",), "env": ("A=2",)}, "--env NAME sets the same"),
     "set_secret": ({"set": ("a.secrets.A=1",), "secret": ("A=2",)}, "--secret A sets the same"),
+    "env_secret": ({"env": ("A=1",), "secret": ("A=2",)}, "A is given as a variable and as a sec"),
     "set_name": ({"set": ("name=a",), "name": "b"}, "--name sets the same field"),
     "option_and_set": ({"set": ("resources.cpus=1",), "cpus": "2"}, "sets the same field"),
     "place_and_set": ({"set": ("resources.region=r",), "infra": "aws"}, "sets the same field"),
