@@ -99,13 +99,13 @@ def address(url: str) -> Address:
 
 def _scheme_fix(scheme: str) -> str:
     word = scheme.lower()
+    if word in ("http", "ftp", "git", "ssh"):
+        return "fetch it in setup, with curl or git"
     close = _OTHER.get(word) or nearest(word, SCHEMES)
     if close == "https":
         return f"write {_AZURE_FORM}"
     if close is not None:
         return f"did you mean {close}://?"
-    if word in ("http", "ftp", "git", "ssh"):
-        return "fetch it in setup, with curl or git"
     return "use one of: " + ", ".join(f"{name}://" for name in SCHEMES)
 
 

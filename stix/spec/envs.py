@@ -168,12 +168,23 @@ class ManagedSecret(Short):
         return {self.name: {"mount_path": self.mount_path}}
 
 
+Managed = list[Annotated[ManagedSecret, BeforeValidator(_raised)]]
+
+
 def managed(value: Any) -> Any:
     """``managed_secrets`` as a list of fields: texts, and maps of one name to its options."""
     if not isinstance(value, list | tuple):
         fix = "write managed_secrets: [secrets:NAME], or [{NAME: {mount_path: /path}}]"
         raise bad(f"managed_secrets must be a list, not {values.kind(value)}", fix)
-    return [_managed(entry) for entry in value if entry != {}]
+    return [_told(entry) for entry in value if entry != {}]
+
+
+def _told(entry: Any) -> Any:
+    """An entry, or what is wrong with it, so that each entry has an error of its own."""
+    try:
+        return _managed(entry)
+    except PydanticCustomError as refusal:
+        return refusal
 
 
 def _managed(entry: Any) -> Any:

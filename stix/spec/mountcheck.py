@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from stix.spec import buckets
 from stix.spec.models import PipelineSpec, StageSpec
 from stix.spec.mountconfig import StorageConfig
+from stix.spec.paths import unreadable
 from stix.spec.problems import Path, Problem, choose, error, warning
 from stix.spec.storage import DISK, StorageMount, is_url
 from stix.spec.variables import FIELDS, names
@@ -50,6 +51,7 @@ def mounts(at: Path, stage: StageSpec, known: Collection[str]) -> Iterator[Probl
 
 def _url(at: Path, source: str) -> Iterator[Problem]:
     """A URL that no store has."""
+    yield from unreadable(at, source)
     if not source:
         yield error(at, "the source is empty", "write a path or URL")
     elif is_url(source) and not source.lower().startswith("file://") and "$" not in source:
@@ -213,7 +215,8 @@ def _host(at: Path, volume: VolumeMount, stage: StageSpec) -> Iterator[Problem]:
 def hidden(at: Path, stage: StageSpec) -> Iterator[Problem]:
     """Secrets named in fields that are stored with the run."""
     for field in FIELDS if stage.secrets else ():
-        for path, name in names(getattr(stage, field), (*at, field)):
+        found = names(getattr(stage, field), (*at, field))
+        for path, name in dict.fromkeys(found):
             if name in stage.secrets:
                 said = f"the value of the secret {name} would be stored with the run"
                 yield error(path, said, "read it in run, or move it to envs if it is no secret")

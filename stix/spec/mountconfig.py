@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict
 
-from stix.spec import values
-from stix.spec.base import Accepts, bad
+from stix.spec.base import Accepts
 from stix.spec.exact import Exact, Flag, Items, Number, Text, needed
 
 _SIZE = "[0-9]+[bBkKmMgGtTpP]?"
@@ -58,13 +58,21 @@ class MountOptions(Exact):
 
 
 def _disk_size(value: Any) -> Any:
-    if isinstance(value, bool) or value is None:
-        raise bad(f"disk_size must be a size, not {values.kind(value)}", "write disk_size: 100")
     if isinstance(value, str):
-        return values.whole_gib(Text(pattern=_DISK, example="100").check(value, "disk_size"))
+        return Text(pattern=_DISK, example="100").check(value, "disk_size")
     return Number(whole=True, unit="GB").check(value, "disk_size")
 
 
+def whole_gb(size: int | str) -> int:
+    """The size of a disk in GB, at least 1; a part of one counts as one."""
+    if isinstance(size, int):
+        return size
+    digits = size.rstrip("bikmgtpBIKMGTP")
+    unit = size[len(digits) :][:1].lower()
+    return max(1, math.ceil(int(digits) * _GB[unit or "g"]))
+
+
+_GB = {"k": 1 / 1024**2, "m": 1 / 1024, "g": 1, "t": 1024, "p": 1024**2}
 _FORMS = {"anyOf": [{"type": "integer"}, {"type": "string", "pattern": f"^(?:{_DISK})$"}]}
 
 
@@ -72,7 +80,7 @@ class StorageConfig(Exact):
     """``config`` of a mount.
 
     Attributes:
-        disk_size: Size of a disk (``store: volume``) in GB.
+        disk_size: Size of a disk (``store: volume``) in GB, or text such as ``100GB``.
         disk_tier: Tier of a disk: low, medium, high, ultra or best.
         storage_type: Kind of a disk: ``network`` or ``instance``.
         attach_mode: How a disk is attached: ``read_write`` or ``read_only``.
@@ -82,7 +90,7 @@ class StorageConfig(Exact):
 
     model_config = ConfigDict(extra="allow")
 
-    disk_size: Annotated[int | None, BeforeValidator(_disk_size), Accepts(_FORMS)] = None
+    disk_size: Annotated[int | str | None, BeforeValidator(_disk_size), Accepts(_FORMS)] = None
     disk_tier: Annotated[str | None, Text(example="best")] = None
     storage_type: Annotated[str | None, Text(example="network")] = None
     attach_mode: Annotated[str | None, Text(example="read_write")] = None

@@ -11,6 +11,7 @@ from pathlib import Path as FilePath
 from stix.spec.models import StageSpec
 from stix.spec.problems import Path, Problem, error, warning
 from stix.spec.storage import DISK, StorageMount, is_url, split_url
+from stix.spec.variables import names
 from stix.spec.workdir import GitSource, is_git_url
 
 WORKDIR = "~/sky_workdir"
@@ -39,7 +40,15 @@ def at_parse(at: Path, stage: StageSpec) -> Iterator[Problem]:
     """Those of the targets that SkyPilot refuses as soon as it reads the file."""
     for target, mount in stage.file_mounts.items():
         if mount.written() is None and mount.store != DISK:
-            yield from _impossible((*at, "file_mounts", target), target, stage)
+            place = (*at, "file_mounts", target)
+            yield from _impossible(place, target, stage)
+            yield from unreadable((*place, "source"), mount.source)
+
+
+def unreadable(at: Path, source: str | list[str] | None) -> Iterator[Problem]:
+    """A source that looks like a URL and cannot be read as one."""
+    if isinstance(source, str) and "[" in source and split_url(source) is None:
+        yield error(at, f"the source {source} is no URL", "remove the bracket from its host")
 
 
 def _impossible(at: Path, target: str, stage: StageSpec) -> Iterator[Problem]:
@@ -74,10 +83,10 @@ def _crowded(at: Path, stage: StageSpec) -> Iterator[Problem]:
             path = plain(target)
             place = (*at, word, target)
             if path in seen:
-                said = f"{target} is already the place of {seen[path]}"
+                said = f"{target} is the path of {seen[path]} as well"
                 yield error(place, said, "give it another path", on_key=True)
                 continue
-            seen[path] = f"{target} in {word}" if target != path else f"an entry of {word}"
+            seen[path] = f"{target} in {word}"
             places[path] = place
     for path, place in places.items():
         outer = posixpath.dirname(path)
@@ -98,7 +107,9 @@ def workdir(at: Path, stage: StageSpec, base: FilePath | None) -> Iterator[Probl
     elif own is not None and is_url(own) and "$" not in own:
         fix = f"write workdir: {{url: {own}}}" if is_git_url(own) else "name a local folder"
         yield error(at, "a workdir is a local folder, or a map with url", fix)
-    elif own is not None and base is not None and not os.path.isdir(_local(own, base)):
+    elif own is None or base is None or any(name in stage.secrets for _, name in names(own)):
+        return
+    elif not os.path.isdir(_local(own, base)):
         fix = "name an existing folder, relative to this file"
         yield error(at, f"the workdir {own} is not a folder", fix)
 

@@ -20,7 +20,7 @@ from stix.spec.docker import LOGIN
 from stix.spec.edges import InputSpec, OutputSpec
 from stix.spec.envs import (
     Envs,
-    ManagedSecret,
+    Managed,
     Secrets,
     managed,
     secret_map,
@@ -36,7 +36,7 @@ from stix.spec.task_api import TaskApi
 from stix.spec.taskconfig import TaskConfig, once
 from stix.spec.variables import FIELDS, Variables, asks, distinct, exact, substituted
 from stix.spec.volumes import ResolvedVolume, VolumeMount
-from stix.spec.workdir import GitSource
+from stix.spec.workdir import Workdir
 
 Duration = Annotated[
     float, BeforeValidator(values.positive_duration), Accepts(forms.POSITIVE_DURATION)
@@ -99,7 +99,7 @@ class StageSpec(TaskApi, Spec):
     )
 
     name: Annotated[str | None, Accepts(forms.NAME)] = None
-    workdir: str | GitSource | None = None
+    workdir: Workdir | None = None
     num_nodes: Count = 1
     resources: Resources = Field(default_factory=Resources)
     file_mounts: dict[str, StorageMount] = Field(
@@ -124,7 +124,7 @@ class StageSpec(TaskApi, Spec):
     # Parsed so that SkyPilot's files load; stix.spec.support says which of them act.
     volumes: dict[str, VolumeMount] = Field(default_factory=dict)
     volume_mounts: list[ResolvedVolume] | None = None
-    managed_secrets: list[ManagedSecret] = Field(default_factory=list)
+    managed_secrets: Managed = Field(default_factory=list)
     secret_references: list[str] = Field(default_factory=list)
     service: ServiceSpec | None = None
     pool: PoolSpec | None = None

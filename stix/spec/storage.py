@@ -108,13 +108,6 @@ class StorageMount(StorageApi, Short):
             raise bad(f"a mount must be text or a map, not {values.kind(data)}", fix)
         return data
 
-    @field_validator("source")
-    @classmethod
-    def _source(cls, value: str | list[str] | None) -> str | list[str] | None:
-        if isinstance(value, str) and "[" in value and split_url(value) is None:
-            raise bad(f"the source {value!r} is no URL", "remove the bracket from its host")
-        return value
-
     @field_validator("mode", mode="before")
     @classmethod
     def _mode(cls, value: Any) -> Any:
@@ -133,7 +126,7 @@ class StorageMount(StorageApi, Short):
         # A name such as $STORE is replaced by a variable's value later.
         if isinstance(value, str) and "$" in value and not exact(info.context):
             return value
-        return _upper(value, STORES, "storage store")
+        return _upper(value, STORES, "store of buckets")
 
     @model_validator(mode="after")
     def _agree(self) -> StorageMount:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated, Any
 
+from pydantic import Discriminator, Tag
+
 from stix.spec.exact import Exact, Text
 
 _HOST = r"(?:[^@/\s]+@)?[^:/@\s]+"
@@ -25,6 +27,16 @@ class GitSource(Exact):
     if TYPE_CHECKING:
 
         def __init__(self, **fields: Any) -> None: ...
+
+
+def _kind(value: Any) -> str:
+    return "git" if isinstance(value, dict | GitSource) else "text"
+
+
+Workdir = Annotated[
+    Annotated[str, Tag("text")] | Annotated[GitSource, Tag("git")], Discriminator(_kind)
+]
+"""A local folder, or a repository."""
 
 
 def is_git_url(text: str) -> bool:

@@ -51,7 +51,11 @@ fields: dict[str, st.SearchStrategy[Any]] = {
     "resources": resources,
     "envs": st.dictionaries(names, st.one_of(texts, scalars), max_size=3),
     "file_mounts": st.sampled_from(
-        [{"/a": "s3://b/$A"}, {"/b": {"source": "gs://bucket"}}, {"/c": {"name": "bucket", "store": "s3"}}]
+        [
+            {"/a": "s3://b/$A"},
+            {"/b": {"source": "gs://bucket"}},
+            {"/c": {"name": "bucket", "store": "s3"}},
+        ]
     ),
     "outputs": st.dictionaries(names, names, max_size=2),
     "matrix": st.dictionaries(names, st.lists(scalars, min_size=1, max_size=3, unique_by=str)),

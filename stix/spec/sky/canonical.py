@@ -11,6 +11,7 @@ from stix.spec import chain, docker, paths
 from stix.spec.groups import check_group
 from stix.spec.messages import MOST, explain
 from stix.spec.problems import Path, Problem, SpecErrors, error
+from stix.spec.redact import redacted, values_of
 from stix.spec.removed import mapped
 from stix.spec.sky.task import task
 from stix.spec.sources import Sources
@@ -74,15 +75,22 @@ def _stage(value: Any, at: Path, context: Variables, problems: list[Problem]) ->
     if len(problems) > MOST:
         return []
     value, _ = mapped(value, at)
+    whole = context.overridden(value)
+    stage, found = _read(whole, value, at, context)
+    problems += redacted(found, values_of(whole)) if found else ()
+    return [stage] if stage is not None else []
+
+
+def _read(
+    whole: dict[str, Any], raw: Any, at: Path, context: Variables
+) -> tuple[StageSpec | None, list[Problem]]:
     try:
-        stage = StageSpec.model_validate(context.overridden(value), context=context)
+        stage = StageSpec.model_validate(whole, context=context)
     except ValidationError as refusal:
-        problems += explain(refusal, value, StageSpec, at)
-        return []
-    problems += paths.at_parse(at, stage)
-    problems += docker.login_problems(stage, at)
+        return None, explain(refusal, raw, StageSpec, at)
+    problems = [*paths.at_parse(at, stage), *docker.login_problems(stage, at)]
     for name, given in stage.envs.items():
         if given is None:
             fix = f'give it with --env {name}=VALUE, or write {name}: "" for an empty one'
             problems.append(error((*at, "envs", name), f"the variable {name} has no value", fix))
-    return [stage]
+    return stage, problems

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from stix.spec.exact import given
+from stix.spec.mountconfig import whole_gb
 from stix.spec.stage import StageSpec
 from stix.spec.storage import DISK, StorageMount
 
@@ -101,6 +102,8 @@ def _disk(target: str, mount: StorageMount) -> dict[str, Any]:
     out["attach_mode"] = _word(out.get("attach_mode"), _MODES, "read_write")
     if local:
         out.pop("name", None)
+    elif "disk_size" in out:
+        out["disk_size"] = whole_gb(out["disk_size"])
     if "disk_tier" in out or not local:
         out["disk_tier"] = _word(out.get("disk_tier"), _TIERS, "best")
     return out
