@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -109,6 +110,14 @@ def mapped(task: Any, at: Path = ()) -> tuple[Any, list[Problem]]:
     if "experimental" in task:
         return _experimental({**task, **changed}, at, told), told
     return ({**task, **changed}, told) if told else (task, told)
+
+
+def renewed(task: Any) -> Any:
+    """As `mapped`, for Python, which warns by itself."""
+    out, told = mapped(task)
+    for problem in told:
+        warnings.warn(f"{problem.path}: {problem.message}", FutureWarning, stacklevel=3)
+    return out
 
 
 def _resources(resources: dict[str, Any], at: Path, told: list[Problem]) -> dict[str, Any]:

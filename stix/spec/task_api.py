@@ -118,6 +118,7 @@ class TaskApi(Made):
         Raises:
             Refused: it is no task; holds every problem.
         """
+        from stix.spec.removed import renewed
         from stix.spec.variables import Variables
 
         if not isinstance(config, Mapping):
@@ -126,6 +127,7 @@ class TaskApi(Made):
             )
         above = pairs(env_overrides, "envs")
         context = Variables(above=above, hidden=pairs(secrets_overrides, "secrets"))
+        config = renewed(dict(config))
         try:
             task = cls.model_validate(context.overridden(config), context=context)
         except ValidationError as refusal:

@@ -28,6 +28,7 @@ def read_task(text: str, name: str) -> StageSpec:
         Refused: it holds something else; every problem with line and column.
     """
     from stix.spec.messages import explain
+    from stix.spec.removed import renewed
     from stix.spec.stage import StageSpec
     from stix.spec.variables import Variables
 
@@ -41,6 +42,7 @@ def read_task(text: str, name: str) -> StageSpec:
     sources.stages[key] = (number, ())
     value = documents[number].value if documents else None
     if not problems:
+        value = renewed(value)
         try:
             return StageSpec.model_validate(value, context=Variables())
         except ValidationError as refusal:

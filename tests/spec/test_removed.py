@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -147,3 +148,19 @@ def test_instead_looks_at_the_nearest_name() -> None:
     assert "job_recovery" in instead(("resources", "any_of", 0, "spot_recovery"))
     assert instead(("labels", "experimental")) == ""
     assert instead(()) == ""
+
+
+def test_python_warns() -> None:
+    config = {"run": "x", "resources": {"spot_recovery": "FAILOVER"}}
+    with pytest.warns(FutureWarning, match=r"resources\.spot_recovery: .* read as job_recovery"):
+        task = StageSpec.from_yaml_config(config)
+    assert task.resources.job_recovery is not None
+    assert config == {"run": "x", "resources": {"spot_recovery": "FAILOVER"}}
+
+
+def test_python_warns_of_files(tmp_path: Path) -> None:
+    file = tmp_path / "old.yaml"
+    file.write_text("run: x\nresources: {spot_recovery: FAILOVER}\n")
+    with pytest.warns(FutureWarning, match="spot_recovery is an old name"):
+        task = StageSpec.from_yaml(str(file))
+    assert task.resources.job_recovery is not None
