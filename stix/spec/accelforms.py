@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stix.spec import gpus
+from stix.spec.accelerators import canonical
 from stix.spec.base import bad
 from stix.spec.problems import choose
 from stix.spec.values import kind
@@ -115,7 +116,7 @@ def _by_memory(parts: list[str]) -> tuple[str, str | None, int] | None:
     at = spots[0]
     tail = parts[at + 1 :]
     if tail and not _WHOLE.match(tail[0]):
-        return None
+        raise bad(f"{':'.join(parts)!r} is not an accelerator", "write a whole number behind it")
     return parts[at], parts[0] if at else None, int(tail[0]) if tail else 1
 
 
@@ -128,7 +129,9 @@ def _with_memory(memory: str, maker: str | None, text: str) -> list[str]:
     if names:
         return names
     if maker is not None and maker.lower() not in (m.lower() for m in gpus.makers()):
-        raise bad(f"no accelerator of the maker {maker!r} is known", choose(maker, gpus.makers()))
+        one = canonical(text)
+        fix = f"did you mean {one!r}?" if one else choose(maker, gpus.makers())
+        raise bad(f"no accelerator of the maker {maker!r} is known", fix)
     known = gpus.sizes(maker)
     near = next((size for size in known if size >= gib), known[-1])
     said = f"no accelerator with the memory of {text!r} is known"

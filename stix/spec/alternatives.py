@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 _LISTS = ("any_of", "ordered")
 _NULLABLE = frozenset({"ports", "image_id"})
 """Fields that an alternative may set to null, against what is common."""
+_EMPTIED = _NULLABLE | {"volumes"}
+"""Fields that an alternative may make empty, against what is common."""
 POD_CLOUDS = ("kubernetes", "ssh", "slurm")
 """Clouds whose nodes are containers, or parts of machines."""
 TPU_CLOUDS = ("gcp", "kubernetes")
+TPU_HOST = "TPU-VM"
+"""The instance type of a TPU's own host."""
 GKE_TPUS = frozenset(
     {
         "tpu-v4-podslice",
@@ -165,15 +169,15 @@ def _choose(resources: Resources, choice: Choice) -> None:
 
 
 def _pushed(base: Resources, entries: list[Resources]) -> None:
-    """Where an alternative takes back a common field, the others get it: nulls are not kept."""
-    for name in _NULLABLE & base.model_fields_set:
+    """Where an alternative takes back a common field, the others get it: empty ones are not kept."""
+    for name in _EMPTIED & base.model_fields_set:
         common = getattr(base, name)
         if not common or all(getattr(e, name) or name not in e.model_fields_set for e in entries):
             continue
         for entry in entries:
             if name not in entry.model_fields_set:
                 setattr(entry, name, common)
-        setattr(base, name, type(common)() if name == "ports" else None)
+        setattr(base, name, None if name == "image_id" else [])
         base.__pydantic_fields_set__.discard(name)
 
 
@@ -193,29 +197,35 @@ def check(resources: Resources) -> None:
 def _check(one: Resources) -> None:
     if one.memory is not None and split_amount(one.memory)[0] == 0 and one.cloud != "slurm":
         raise bad("memory must be above zero", "write memory: 16 or memory: 16+", "memory")
-    if one.cloud in POD_CLOUDS:
-        _check_pod(one)
-    elif one.cloud is not None and one.instance_type is not None:
-        _check_type(one.cloud, one.instance_type)
+    cloud = one.cloud
+    if cloud is None and not GKE_TPUS.isdisjoint(one.accelerators):
+        cloud = "kubernetes"
+    if cloud in POD_CLOUDS:
+        _check_pod(one, str(cloud))
+    elif cloud is not None and one.instance_type is not None:
+        _check_type(cloud, one.instance_type)
     for name in one.accelerators:
         if "tpu" in name.lower():
             _check_tpu(one, name)
 
 
-def _check_pod(one: Resources) -> None:
+def _check_pod(one: Resources, cloud: str) -> None:
     """A node that is a container has no image besides, and no types but those of its size."""
-    if one.instance_type is not None and memory_gib(str(one.cloud), one.instance_type) is None:
+    if one.instance_type is not None and memory_gib(cloud, one.instance_type) is None:
         fix = "write cpus and memory, or a type such as 4CPU--16GB or 4CPU--16GB--H100:1"
-        said = f"{one.cloud} has no instance type {one.instance_type!r}"
+        said = f"{cloud} has no instance type {one.instance_type!r}"
         raise bad(said, fix, "instance_type")
     image = one.image_id
-    if one.cloud != "slurm" and isinstance(image, dict) and CONTAINER in image and len(image) > 1:
+    if cloud != "slurm" and isinstance(image, dict) and CONTAINER in image and len(image) > 1:
         fix = f"keep the container below {CONTAINER} alone"
-        raise bad(f"an image of {one.cloud} is a container, and two are named", fix, "image_id")
+        raise bad(f"an image of {cloud} is a container, and two are named", fix, "image_id")
 
 
 def _check_type(cloud: str, name: str) -> None:
-    if memory_gib(cloud, name) is None and (owners := elsewhere(name)):
+    if memory_gib(cloud, name) is not None or (cloud == "gcp" and name == TPU_HOST):
+        return
+    owners = ["gcp"] if name == TPU_HOST else elsewhere(name)
+    if owners:
         fix = f"write infra: {owners[0]}, or a type of {cloud}"
         said = f"{name!r} is a type of {' and '.join(owners)}, not of {cloud}"
         raise bad(said, fix, "instance_type")
@@ -228,6 +238,6 @@ def _check_tpu(one: Resources, name: str) -> None:
     args = one.accelerator_args
     machine = args is not None and args.tpu_vm is False
     on_gcp = one.cloud in (None, "gcp") and name not in GKE_TPUS
-    if on_gcp and not machine and one.instance_type not in (None, "TPU-VM"):
+    if on_gcp and not machine and one.instance_type not in (None, TPU_HOST):
         fix = "remove instance_type: a TPU has a host of its own"
         raise bad(f"the instance type {one.instance_type!r} has no TPU", fix, "instance_type")

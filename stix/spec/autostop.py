@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Discriminator, Tag
 
+from stix.spec import forms
 from stix.spec.amounts import flag, text, whole
 from stix.spec.base import Accepts, Also, Spec, bad
 from stix.spec.problems import choose
@@ -50,9 +51,7 @@ class Autostop(Spec):
         Accepts({"type": "integer", "minimum": 0}),
     ] = 0
     down: Annotated[bool, BeforeValidator(flag)] = False
-    wait_for: Annotated[
-        str | None, BeforeValidator(_wait), Accepts({"type": "string", "enum": list(WAITS)})
-    ] = None
+    wait_for: Annotated[str | None, BeforeValidator(_wait), Accepts(forms.word(WAITS))] = None
     hook: Annotated[str | None, BeforeValidator(text)] = None
     hook_timeout: Annotated[
         int | None,
@@ -82,7 +81,9 @@ def _short(value: Any) -> Any:
 
 
 def _form(value: Any) -> str:
-    return {None: "none", False: "off"}.get(value, "on") if not isinstance(value, dict) else "on"
+    if value is None:
+        return "none"
+    return "off" if value is False else "on"
 
 
 AutostopForms = Annotated[
