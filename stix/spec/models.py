@@ -8,12 +8,13 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from stix.spec import forms, values
-from stix.spec.base import Accepts, Spec, bad
+from stix.spec.base import Accepts, bad
 from stix.spec.edges import InputSpec, OutputSpec
 from stix.spec.envs import Envs, Secrets, secret_map, variables
 from stix.spec.exact import Flag
 from stix.spec.groups import Delay, Names
 from stix.spec.merge import beneath
+from stix.spec.objects import Made
 from stix.spec.recovery import JobRecovery, Next, RecoveryPolicy, Rule
 from stix.spec.resources import Resources
 from stix.spec.stage import (
@@ -39,7 +40,7 @@ __all__ = [
 ]
 
 
-class PipelineSpec(Spec):
+class PipelineSpec(Made):
     """A DAG of stages (``stix.Pipeline``).
 
     Attributes:

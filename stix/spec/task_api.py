@@ -11,7 +11,18 @@ from pydantic import ValidationError
 
 from stix.errors import NotYet
 from stix.spec import values
-from stix.spec.objects import Made, StorageApi, explained, given, one_of, pairs, plain, refuse
+from stix.spec.objects import (
+    Made,
+    Refused,
+    StorageApi,
+    explained,
+    given,
+    one_of,
+    pairs,
+    plain,
+    refuse,
+)
+from stix.spec.problems import SpecErrors
 
 if TYPE_CHECKING:
     from stix.spec.resources import Resources
@@ -86,7 +97,11 @@ class TaskApi(Made):
         from stix.spec.loader import read_file
 
         path = Path(yaml_path).expanduser()
-        return cls._read(read_file(path), str(path))
+        try:
+            text = read_file(path)
+        except SpecErrors as refusal:
+            raise Refused(refusal.problems) from None
+        return cls._read(text, str(path))
 
     @classmethod
     def from_yaml_str(cls, yaml_str: str) -> Self:

@@ -26,13 +26,18 @@ def from_yaml(
         secrets: Secrets for every stage; those that stay without a value are given to ``stix.run``.
 
     Raises:
-        SpecErrors: it is refused; holds every problem with line and column.
+        Refused: it is refused; holds every problem with line and column.
     """
     from stix.spec.loader import load_file
+    from stix.spec.objects import Refused
     from stix.spec.overrides import Overrides
+    from stix.spec.problems import SpecErrors
 
     given = Overrides(envs=envs or {}, secrets=secrets or {}, complete=False)
-    return load_file(path, given).pipeline
+    try:
+        return load_file(path, given).pipeline
+    except SpecErrors as refusal:
+        raise Refused(refusal.problems) from None
 
 
 def to_yaml(source: PipelineSpec | StageSpec | Dag) -> str:

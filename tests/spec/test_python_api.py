@@ -92,6 +92,9 @@ def test_resources_by_position_and_enums() -> None:
         (lambda: stix.Storage(name="b", stores=["S3", "GCS"]), "one store"),
         (lambda: stix.Service(replicas="many"), "replicas"),
         (lambda: stix.Dag("bad name!"), "name"),
+        (lambda: stix.Pipeline(stags={}), "did you mean 'stages'"),
+        (lambda: stix.Task.from_yaml("/no/such.yaml"), "no such file"),
+        (lambda: stix.from_yaml("/no/such.yaml"), "no such file"),
     ],
 )
 def test_wrong_objects_are_refused_with_the_reason(make: Callable[[], Any], said: str) -> None:
