@@ -145,9 +145,13 @@ def _untitled(value: Any, *, names: bool = False) -> None:
 
 def _clouds(resources: dict[str, Any]) -> None:
     """Names of clouds: those of SkyPilot, and those that are installed."""
-    cloud = resources["properties"]["cloud"]
-    cloud["anyOf"] = [forms.word(sorted(places.clouds())), {"type": "null"}]
-    cloud.pop("type", None)
+    known = sorted(places.clouds())
+    kubernetes, others = forms.any_case(["k8s", "kubernetes"]), forms.any_case(known)
+    place = rf"^(({kubernetes})(/.+)?|(\*|{others})(/[^/]+(/[^/]+)?)?)$"
+    infra = {"type": "string", "pattern": place}
+    for name, entry in (("cloud", forms.word(known)), ("infra", infra)):
+        notes = {k: v for k, v in resources["properties"][name].items() if k in _NOTES}
+        resources["properties"][name] = {"anyOf": [entry, {"type": "null"}], **notes}
 
 
 def _variables(defs: dict[str, Any]) -> None:
@@ -158,8 +162,12 @@ def _variables(defs: dict[str, Any]) -> None:
         entry = defs[model.__name__]
         for choice in entry.get("anyOf", [entry]):
             for field in choice.get("properties", {}).values():
-                rest = {k: field.pop(k) for k in list(field) if k not in _NOTES}
-                field["anyOf"] = [*(rest["anyOf"] if rest.keys() == {"anyOf"} else [rest]), _TEXT]
+                rest = {k: v for k, v in field.items() if k not in _NOTES}
+                choices = rest["anyOf"] if rest.keys() == {"anyOf"} else [rest]
+                if forms.TEXT not in choices:
+                    for name in rest:
+                        del field[name]
+                    field["anyOf"] = [*choices, _TEXT]
 
 
 def _used(value: Any, defs: dict[str, Any]) -> set[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -279,7 +280,7 @@ def test_a_python_pipeline() -> None:
 
 
 def test_models_and_plain_data_agree() -> None:
-    plain = {"mode": "copy", "source": "gs://b", "persistent": False}
+    plain: dict[str, Any] = {"mode": "copy", "source": "gs://bucket", "persistent": False}
     of_model = {k.path: k.status for k in keys(StorageMount, StorageMount(**plain))}
     of_plain = {k.path: k.status for k in keys(StorageMount, plain)}
     assert of_model == of_plain
