@@ -115,6 +115,16 @@ def test_a_run_ends_with_stages_results_receipt_and_hints(cli: Cli) -> None:
     assert cli("logs", run[1], "greet").stdout == "hello you\n"
 
 
+def test_options_change_what_runs(cli: Cli) -> None:
+    (cli.folder / "who.env").write_text("WHO=file\n")
+    file = cli.file(HELLO)
+    given = ["--env-file", "who.env", "--cpus", "1", "--no-cache", "--name", "other"]
+    run = cli.json("run", file, *given, "--set", "shout.run=cat $STIX_INPUT_TEXT/hi.txt")
+    assert run["name"] == "other"
+    assert cli("logs", run["id"], "greet").stdout == "hello file\n"
+    assert cli("logs", run["id"], "shout").stdout == "hi\n"
+
+
 def test_json_is_alone_on_standard_output(cli: Cli) -> None:
     run = cli.json("run", cli.file(HELLO), "--no-cache")
     assert run["state"] == "succeeded"
