@@ -24,6 +24,8 @@ PLAIN = (str, int, float, bool, date)
 _NAME = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
 _LOOSE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)()\}?")
 """SkyPilot's: braces need not match, so that ``$A}`` loses its brace."""
+_LONG, _LONGEST = 1024, 1024 * 1024
+"""Characters of all values from which on what becomes of them is added up, and the most."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +58,18 @@ class Variables:
 
     def of(self, data: Mapping[str, Any]) -> dict[str, str]:
         """Every name with a value that holds for a stage given as plain data."""
-        known = dict(self.beneath)
-        for word in ("envs", "secrets") if self.secrets else ("envs",):
-            own = data.get(word)
-            for name, value in own.items() if isinstance(own, dict) else ():
-                text = value.get_secret_value() if isinstance(value, SecretStr) else value
-                if text is not None and (self.secrets or isinstance(text, PLAIN)):
-                    known[str(name)] = str(text)
-        return {**known, **self.above, **(self.hidden if self.secrets else {})}
+        known = {**self.beneath, **self._texts(data.get("envs")), **self.above}
+        if self.secrets:
+            known |= {**self._texts(data.get("secrets")), **self.hidden}
+        return known
+
+    def _texts(self, own: Any) -> dict[str, str]:
+        out = {}
+        for name, value in own.items() if isinstance(own, dict) else ():
+            text = value.get_secret_value() if isinstance(value, SecretStr) else value
+            if text is not None and (self.secrets or isinstance(text, PLAIN)):
+                out[str(name)] = str(text)
+        return out
 
 
 def exact(context: Any) -> bool:
@@ -79,6 +85,10 @@ def substituted(data: dict[str, Any], context: Any) -> dict[str, Any]:
     if not isinstance(context, Variables) or not asks(data):
         return data
     known = context.of(data)
+    if sum(map(len, known.values())) > _LONG:
+        found = (name for word in FIELDS for _, name in names(data.get(word)))
+        if sum(len(known.get(name, "")) for name in found) > _LONGEST:
+            raise bad("the variables make more than 1 MiB of text", "use shorter values")
     pattern = _LOOSE if context.secrets else _NAME
     return {k: _replace(v, known, pattern) if k in FIELDS else v for k, v in data.items()}
 
@@ -112,8 +122,17 @@ def could_become(text: str, result: str) -> bool:
     """Whether ``result`` may be ``text`` with its variables replaced."""
     if "$" not in text:
         return False
-    fixed = _NAME.sub("\0", text).split("\0")
-    return re.fullmatch(".*".join(map(re.escape, fixed)), result, re.DOTALL) is not None
+    first, *middle = _NAME.sub("\0", text).split("\0")
+    last = middle.pop() if middle else ""
+    at, end = len(first), len(result) - len(last)
+    if at > end or not result.startswith(first) or not result.endswith(last):
+        return False
+    # Not by a pattern: with many variables it would try every way to share out the text.
+    for piece in middle:
+        at = result.find(piece, at, end) + len(piece)
+        if at < len(piece):
+            return False
+    return bool(middle or last) or _NAME.search(text) is not None or text == result
 
 
 def names(value: Any, at: Path = ()) -> Iterator[tuple[Path, str]]:

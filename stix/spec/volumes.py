@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, model_validator
 from stix.spec import values
 from stix.spec.base import bad
 from stix.spec.exact import Exact, Flag, Text
+from stix.spec.places import SKY_CLOUDS
 from stix.spec.short import Short
 
 SUB_PATH = "[a-zA-Z0-9._-][a-zA-Z0-9./_-]*"
@@ -82,7 +83,7 @@ class VolumeConfig(Exact):
 
     name: str
     type: str
-    cloud: str
+    cloud: Annotated[str, Text(words=tuple(sorted(SKY_CLOUDS)), fold=True)]
     region: str | None
     zone: str | None
     name_on_cloud: str

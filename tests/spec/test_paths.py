@@ -42,7 +42,7 @@ def told(text: str, base: Path | None) -> list[Problem]:
             "the place of the workdir",
         ),
         ("file_mounts: {/d: ./dir, /d/./: {name: abc}}", "file_mounts./d/./", "of /d in file_m"),
-        ("file_mounts: {/d: ./dir}\nvolumes: {//d: v}", "volumes.//d", "is a URL"),
+        ("file_mounts: {/d: ./dir}\nvolumes: {//d: v}", "volumes.//d", "of /d in file_mounts"),
         (
             "file_mounts: {/d/: {name: abc}}\nvolumes: {/d: v}",
             "volumes./d",

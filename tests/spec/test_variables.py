@@ -18,6 +18,7 @@ from stix.spec.storage import StorageMount
 from stix.spec.variables import Variables, could_become, names, substituted
 from stix.spec.volumes import VolumeMount
 from stix.spec.wire import to_wire, to_yaml
+from stix.spec.workdir import GitSource
 
 NAMES = ("A", "AB", "A_B", "_x1")
 known = st.dictionaries(st.sampled_from(NAMES), st.text(max_size=6), max_size=4)
@@ -30,7 +31,7 @@ texts = st.lists(pieces, max_size=6).map("".join)
 trees = st.recursive(
     st.one_of(texts, st.integers(), st.booleans(), st.none()),
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(texts, inner, max_size=3)),
-    max_leaves=8,
+    max_leaves=5,
 )
 
 
@@ -63,14 +64,14 @@ def without_dollars(value: Any) -> Any:
     return [without_dollars(v) for v in value] if isinstance(value, list) else value
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(trees, known)
 def test_each_text_is_replaced_on_its_own(tree: Any, values: dict[str, str]) -> None:
     data = {"envs": dict(values), "file_mounts": tree, "run": "$A"}
     assert substituted(data, Variables()) == {**data, "file_mounts": everywhere(tree, values)}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(trees, known)
 def test_text_without_variables_stays(tree: Any, values: dict[str, str]) -> None:
     plain = without_dollars(tree)
@@ -79,7 +80,7 @@ def test_text_without_variables_stays(tree: Any, values: dict[str, str]) -> None
         assert substituted(data, context) is data
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(texts, known)
 def test_what_a_text_could_become(text: str, values: dict[str, str]) -> None:
     after = naive(text, values)
@@ -123,6 +124,9 @@ def test_whose_value_wins() -> None:
     data = {"envs": {"A": "file", "B": "file", "C": None}, "workdir": "$A-$B-$C-$D"}
     context = Variables(beneath={"A": "below", "C": "below"}, above={"B": "above", "D": "above"})
     assert substituted(data, context)["workdir"] == "file-above-below-above"
+    whole = {**data, "secrets": {"A": "secret", "B": "secret", "C": "secret"}}
+    context = Variables(above={"B": "above"}, hidden={"C": "hidden"}, secrets=True)
+    assert substituted(whole, context)["workdir"] == "secret-secret-hidden-$D"
 
 
 def test_secrets_only_for_skypilots_form() -> None:
@@ -148,8 +152,8 @@ def test_objects_made_in_python() -> None:
     assert new.file_mounts["/t"].written() == f"s3://{value}"
     assert new.volumes["/v"] == VolumeMount(name=value)
     assert new.volumes["/w"].written() == value
-    assert new.workdir.model_dump() == {"url": f"https://host/{value}", "ref": "$B"}
-    assert new.service.readiness_probe.path == f"/{value}"
+    assert new.workdir == GitSource(url=f"https://host/{value}", ref="$B")
+    assert new.service == ServiceSpec(readiness_probe=f"/{value}", replicas=1)
     assert (new.run, new.envs) == ("echo $A", stage.envs)
     assert stage.file_mounts["/t"].written() == "s3://$A"
 

@@ -118,7 +118,8 @@ def test_what_a_disk_holds_at_first_is_copied_to_it() -> None:
 
 
 def test_volumes_stay_as_they_are_written() -> None:
-    text = "volumes: {/a: v, b: {name: v, sub_path: null}, /c: {size: 10.0, x: [1, {y: null}]}, /d: {}}"
+    odd = "{size: 10.0, x: [1, {y: null}]}"
+    text = f"volumes: {{/a: v, b: {{name: v, sub_path: null}}, /c: {odd}, /d: {{}}}}"
     assert one(text)["volumes"] == {
         "/a": "v",
         "b": {"name": "v", "sub_path": None},
@@ -133,7 +134,7 @@ def test_volumes_that_a_server_has_looked_up() -> None:
     known |= {"name_on_cloud": "n", "size": "1"}
     entry = {"path": "/m", "volume_name": "v", "volume_config": {**known, "more": 1}}
     form = one(json.dumps({"volume_mounts": [entry]})[1:-1])
-    whole = {**known, "config": {}, "labels": None, "id_on_cloud": None}
+    whole: dict[str, Any] = {**known, "config": {}, "labels": None, "id_on_cloud": None}
     assert form["volume_mounts"] == [{**entry, "volume_config": whole, "is_ephemeral": False}]
     assert one("volume_mounts: []")["volume_mounts"] == []
     assert "volume_mounts" not in one("volume_mounts:")
