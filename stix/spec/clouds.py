@@ -42,6 +42,9 @@ class Lenient(Exact):
     elsewhere: ClassVar[frozenset[str]] = frozenset()
     """Names that are known to the server's configuration, though not for one task."""
 
+    free: ClassVar[bool] = False
+    """Whether servers take any further name, even one much like a known one."""
+
     @model_validator(mode="before")
     @classmethod
     def _misspelt(cls, data: Any) -> Any:
@@ -51,7 +54,7 @@ class Lenient(Exact):
         for key, value in data.items():
             name = key if isinstance(key, str) else str(key)
             if name not in cls.model_fields:
-                if name not in cls.elsewhere:
+                if name not in cls.elsewhere and not cls.free:
                     cls._not_near(name)
                 value = plain(value)
             out[name] = value
@@ -154,6 +157,8 @@ class Quota(Lenient):
         queue: Name of the queue.
     """
 
+    free = True
+
     queue: Annotated[str | None, _STRING] = None
 
 
@@ -164,6 +169,8 @@ class SlurmQuota(Lenient):
         queue: Quality of service the job is submitted with.
         account: Account that is charged.
     """
+
+    free = True
 
     queue: Annotated[str | None, Text(least=1)] = None
     account: Annotated[str | None, Text(least=1)] = None

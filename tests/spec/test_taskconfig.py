@@ -58,7 +58,11 @@ def test_hooks_are_no_override() -> None:
 
 
 def test_what_a_server_may_know_passes() -> None:
-    given = {"aws": {"vpc_name": "x"}, "jobs": 3, "kubernetes": {"ports": "ingress", "mine": None}}
+    given = {
+        "aws": {"vpc_name": "x"},
+        "jobs": 3,
+        "kubernetes": {"ports": "ingress", "mine": None, "quota": {"queues": [1]}},
+    }
     assert TaskConfig.model_validate(given).overrides() == given
 
 
