@@ -172,7 +172,7 @@ def key_of(node: Any, word: str) -> str:
         Unreadable: it has none.
     """
     text = node.value
-    if node.style or node.tag in (STR, MERGE) or text == "=":
+    if node.tag in (STR, MERGE) or text == "=":
         return str(text)
     return key_text(scalar(node), word)
 

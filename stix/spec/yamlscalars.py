@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 from yaml.constructor import SafeConstructor
@@ -106,10 +107,13 @@ def key_text(value: Any, word: str) -> str:
         value: The key as YAML reads it, such as 8080 or True.
         word: The key below which it lies. Names of variables become text as in Python, all else
             as in JSON: so does SkyPilot.
+
+    Raises:
+        Unreadable: it is a date.
     """
-    if word in ("envs", "secrets") or not isinstance(value, bool | int | float | None):
-        return str(value)
-    return json.dumps(value)
+    if isinstance(value, date):
+        raise Unreadable("a key cannot be a date", "put the key in quotes")
+    return str(value) if word in ("envs", "secrets") else json.dumps(value)
 
 
 def is_collection_tag(node: Any) -> bool:
