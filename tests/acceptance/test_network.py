@@ -28,11 +28,11 @@ name: quiet
 stages:
   make:
     matrix: {n: [1, 2, 3]}
-    run: echo "$n" > out; sleep 0.5
+    run: echo "$n" > out; sleep 2
     outputs: {out: out}
   use:
     inputs: {all: make.out}
-    run: cat inputs/all/*; sleep 0.5
+    run: cat inputs/all/*; sleep 2
 """
 OFFLINE = Path(__file__).with_name("offline.py")
 
