@@ -11,6 +11,7 @@ from stix.clouds.catalog.rows import MACHINE, Kind, Row
 from stix.clouds.catalog.tables import SUFFIX, Table, read
 
 if TYPE_CHECKING:
+    from stix.clouds.catalog.gpus import Gpu, Place
     from stix.plan.offers import Offer
 
 BUNDLED = Path(__file__).with_name("data")
@@ -100,9 +101,17 @@ class Catalog:
         return min(found, key=lambda kind: kind.accelerator_count, default=None)
 
     def memory(self, cloud: str, instance_type: str) -> float | None:
-        """GiB of memory of a machine; None where it is not known."""
+        """GiB of memory of a machine, with a price or without; None where it is not known."""
+        from stix.spec import instances  # its table is larger, and rarely needed
+
         kind = self.instance(cloud, instance_type)
-        return kind.memory_gib if kind else None
+        return kind.memory_gib if kind else instances.memory_gib(cloud, instance_type)
+
+    def gpus(self, name: str | None = None, place: Place | None = None) -> list[Gpu]:
+        """The machines with accelerators, the cheapest first: see ``gpus.find``."""
+        from stix.clouds.catalog.gpus import find
+
+        return find(self, name, place)
 
     def accelerators(self) -> list[str]:
         """All names there are, in their canonical spelling."""

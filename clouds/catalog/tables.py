@@ -32,6 +32,7 @@ COLUMNS = (
     ("spot_source", "B"),
 )
 MICRO = 1_000_000
+_FIX = "delete it: the bundled one is used then"
 _FIELDS = Kind._fields[1:]  # the cloud is said once
 T = TypeVar("T")
 
@@ -117,7 +118,14 @@ def read(path: Path) -> Table:
     """
     data = path.read_bytes()
     if not data.startswith(MAGIC):
-        raise CatalogError(f"{path} is no catalog", fix="delete it; the bundled one is used then")
+        raise CatalogError(f"{path} is no catalog", fix=_FIX)
+    try:
+        return _table(data)
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise CatalogError(f"{path} is cut short or damaged: {error}", fix=_FIX) from error
+
+
+def _table(data: bytes) -> Table:
     end = data.index(b"\n", len(MAGIC)) + 1
     header: dict[str, Any] = json.loads(data[len(MAGIC) : end])
     count, cloud = header["rows"], header["cloud"]
@@ -129,8 +137,8 @@ def read(path: Path) -> Table:
         if sys.byteorder == "big":
             column.byteswap()
         numbers[name], end = column, stop
-    if end != len(data) or any(len(column) != count for column in numbers.values()):
-        raise CatalogError(f"{path} is cut short", fix="delete it; the bundled one is used then")
+    if end != len(data):
+        raise ValueError(f"{end} bytes expected, {len(data)} found")
     columns = zip(*(header["kinds"][name] for name in _FIELDS), strict=True)
     kinds = [Kind(cloud, *values) for values in columns]
     return Table(

@@ -12,7 +12,8 @@ class Offer:
 
     Attributes:
         cloud: Name of the adapter (``local``, ``ssh``, ``aws`` ...).
-        region: Region, or the name of the pool for ``ssh``; ``-`` where the cloud has none.
+        region: Region, or the name of the pool for ``ssh``; ``-`` where the cloud has none, ``*``
+            where the offer holds in all of them.
         zone: Zone, or the host for ``ssh``; None where any will do.
         instance_type: The provider's name of the machine.
         cpus: vCPUs of one node.
@@ -52,7 +53,8 @@ class Offer:
     @property
     def infra(self) -> str:
         """``cloud/region/zone`` without trailing blanks."""
-        return "/".join(p for p in (self.cloud, self.region, self.zone) if p and p != "-")
+        parts = (self.cloud, self.region, self.zone)
+        return "/".join(part for part in parts if part and part not in ("-", "*"))
 
     def to_dict(self) -> dict[str, Any]:
         return {**self.__dict__}

@@ -14,7 +14,7 @@ from pathlib import Path
 TABLE = Path(__file__).with_name("data") / "accelerators.csv"
 _MAKERS = re.compile(r"^(?:nvidia|amd|intel|aws|google|tesla|geforce|quadro|radeon|instinct)+")
 _OTHER = re.compile(r"[^a-z0-9]+")
-_TPU = re.compile(r"(?:cloud)?tpuv?(2|3|4|5e|5litepod|5p|6e)(\d+)?")
+_TPU = re.compile(r"(?:tpu[-_ ]?v?|v)(2|3|4|5e|5litepod|5p|6e)(?:[-_ ]([1-9]\d*))?")
 _TPU_KINDS = {"5e": "5litepod"}
 
 
@@ -63,7 +63,7 @@ def nearest(name: str, names: Iterable[str]) -> list[str]:
 
 
 def _tpu(name: str) -> str | None:
-    found = _TPU.fullmatch(_OTHER.sub("", name.lower()))
+    found = _TPU.fullmatch(name.lower())
     if found is None:
         return None
     kind, size = found.groups()
