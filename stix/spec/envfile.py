@@ -100,9 +100,9 @@ class _Reader:
                 self._skip(_REST)
 
     def _entry(self) -> bool:
-        if self.text[self.at] == "#":
-            return False
         self._skip(_EXPORT)
+        if self.text[self.at : self.at + 1] == "#":
+            return False
         start = self.at
         key = _KEY.match(self.text, start)
         if key is None:

@@ -111,6 +111,7 @@ PIECES = st.sampled_from(
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(pieces=["A= \t#x"])
+@example(pieces=["export ", "#"])
 @example(pieces=["A='\\'"])
 @given(pieces=st.lists(PIECES, max_size=25))
 def test_any_text_is_read_as_python_dotenv_does_or_refused(
