@@ -270,7 +270,7 @@ CASES: dict[str, tuple[str, int, int, str, str, str]] = {
         3,
         36,
         "file_mounts./d.store",
-        "'dropbox' is not a storage store",
+        "'dropbox' is not a store of buckets",
         "use one of",
     ),
     "two pipelines": (

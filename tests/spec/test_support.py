@@ -83,7 +83,7 @@ def test_what_acts_passes() -> None:
 
 
 def test_fields_that_only_skypilot_writes() -> None:
-    known = dict.fromkeys(("name", "type", "cloud", "name_on_cloud"), "x")
+    known = {**dict.fromkeys(("name", "type", "name_on_cloud"), "x"), "cloud": "aws"}
     volume = {"path": "/v", "volume_config": known | dict.fromkeys(("region", "zone", "size"))}
     kept = StageSpec(run="x", volume_mounts=[volume], file_mounts_mapping={"a": "b"})
     kept.resources = Resources(ephemeral_storage=1)
