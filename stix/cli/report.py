@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 COLOURS = {"used": "green", "mapped": "cyan", "refused": "red"}
 PIPE_WIDTH = 160
 """Columns where the output is no terminal."""
+MOST = 500
+"""Rows at most; nobody reads more, and to draw them takes long."""
 
 
 def table(file: str, rows: Sequence[Row]) -> str:
@@ -38,7 +40,8 @@ def table(file: str, rows: Sequence[Row]) -> str:
     drawn.add_column("STATUS")
     drawn.add_column("TO, OR WHAT TO WRITE", overflow="fold")
     drawn.add_column("WHY", overflow="fold")
-    for row in _shown(rows):
+    shown = list(_shown(rows))
+    for row in shown[:MOST]:
         word = f"[{COLOURS[row.status]}]{row.status}[/]"
         line = str(row.line) if row.line else "-"
         drawn.add_row(line, escape(row.path), word, escape(row.to), escape(row.why))
@@ -50,7 +53,9 @@ def table(file: str, rows: Sequence[Row]) -> str:
     )
     console.print(drawn)
     lines = (line.rstrip() for line in out.getvalue().splitlines())
-    return "\n".join([f"{file}: {len(rows)} keys: {said}", *lines])
+    rest = len(shown) - MOST
+    more = [f"... and {rest} more rows; --output json has all"] if rest > 0 else []
+    return "\n".join([f"{file}: {len(rows)} keys: {said}", *lines, *more])
 
 
 def _shown(rows: Sequence[Row]) -> Iterator[Row]:

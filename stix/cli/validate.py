@@ -72,10 +72,9 @@ def _reported(file: str, given: Overrides) -> tuple[dict[str, Any], list[Row]]:
     usage = [p for p in found.problems if p.given and p.severity == "error"]
     if usage:
         raise refused(usage)
-    valid = found.loaded is not None
-    quiet = [p for p in found.problems if valid and p.severity == "error"]
     pipeline = found.loaded.pipeline if found.loaded is not None and found.ok else None
-    answer = _answer(file, pipeline, found.problems, quiet)
+    told = [p for p in found.problems if found.loaded is None or p.severity != "error"]
+    answer = _answer(file, pipeline, found.problems, told)
     return {**answer, "report": [row.to_dict() for row in found.rows]}, found.rows
 
 
@@ -83,11 +82,10 @@ def _answer(
     file: str,
     pipeline: PipelineSpec | None,
     problems: Sequence[Problem],
-    quiet: Sequence[Problem] = (),
+    told: Sequence[Problem] | None = None,
 ) -> dict[str, Any]:
-    for problem in problems:
-        if problem not in quiet:
-            message(str(problem))
+    for problem in problems if told is None else told:
+        message(str(problem))
     return {
         "file": file,
         "ok": pipeline is not None,

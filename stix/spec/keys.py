@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel
@@ -49,11 +50,12 @@ def keys(model: type[Spec], value: Any, at: Path = (), shape: Path = ()) -> Iter
         at: The path of the value.
         shape: The same, as in `Key`.
     """
+    fields, table = _by_key(model), TABLE.get(model, {})
     for name, entry in _items(value):
-        field = _field(model, name)
-        here = Key((*at, name), (*shape, name), _status(model, name, field, entry), entry)
+        field, rule = fields.get(name, _UNKNOWN), table.get(name)
+        here = Key((*at, name), (*shape, name), _status(rule, field, entry), entry)
         yield here
-        yield from _below(here, field, model)
+        yield from _below(here, field, rule)
 
 
 def kinds(field: FieldInfo) -> tuple[list[type[Spec]], list[type[Spec]]]:
@@ -74,6 +76,44 @@ def members(annotation: Any) -> Iterator[Any]:
             yield from members(member)
 
 
+@dataclass(frozen=True)
+class _Field:
+    """What is to be known of a field.
+
+    Attributes:
+        key: Its key in a file.
+        default: Its value where it is not given. Never changed.
+        direct: Models that it may be.
+        entries: Models that an entry of it may be.
+    """
+
+    key: str = ""
+    default: Any = None
+    direct: tuple[type[Spec], ...] = ()
+    entries: tuple[type[Spec], ...] = ()
+
+
+_UNKNOWN = _Field()
+
+
+@cache
+def _fields(model: type[BaseModel]) -> dict[str, _Field]:
+    """The fields of a model by name; made once, for to look into annotations takes long."""
+    out = {}
+    for name, field in model.model_fields.items():
+        direct, entries = kinds(field)
+        default = field.get_default(call_default_factory=True)
+        out[name] = _Field(field.alias or name, default, tuple(direct), tuple(entries))
+    return out
+
+
+@cache
+def _by_key(model: type[Spec]) -> dict[str, _Field]:
+    """The same by name and by key."""
+    fields = _fields(model)
+    return fields | {field.key: field for field in fields.values()}
+
+
 def _is_spec(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, Spec)
 
@@ -83,50 +123,40 @@ def _items(value: Any) -> Iterator[tuple[str, Any]]:
         for name, entry in value.items():
             yield str(name), entry
     elif isinstance(value, BaseModel):
-        for name, field in type(value).model_fields.items():
+        given = value.model_fields_set
+        for name, field in _fields(type(value)).items():
             entry = getattr(value, name)
-            if name in value.model_fields_set or entry != field.get_default(
-                call_default_factory=True
-            ):
-                yield field.alias or name, entry
+            if name in given or entry != field.default:
+                yield field.key, entry
 
 
-def _field(model: type[Spec], name: str) -> FieldInfo | None:
-    found = model.model_fields.get(name)
-    return found or next((f for f in model.model_fields.values() if f.alias == name), None)
-
-
-def _status(model: type[Spec], name: str, field: FieldInfo | None, value: Any) -> Status | None:
-    found = TABLE.get(model, {}).get(name)
-    if found is None:
+def _status(rule: Status | Cases | None, field: _Field, value: Any) -> Status | None:
+    if rule is None:
         return None
     if _empty(field, value):
         return NOTHING
-    return found.status(value) if isinstance(found, Cases) else found
+    return rule.status(value) if isinstance(rule, Cases) else rule
 
 
-def _empty(field: FieldInfo | None, value: Any) -> bool:
+def _empty(field: _Field, value: Any) -> bool:
     """Whether a value asks for nothing. An empty service is one; empty resources ask nothing."""
     if isinstance(value, BaseModel) and not value.model_fields_set:
         value = {}
     if value is None or value == []:
         return True
-    direct = kinds(field)[0] if field is not None else []
-    return value == {} and _NOTHING_IF_EMPTY.issuperset(direct)
+    return value == {} and _NOTHING_IF_EMPTY.issuperset(field.direct)
 
 
-def _below(above: Key, field: FieldInfo | None, model: type[Spec]) -> Iterator[Key]:
+def _below(above: Key, field: _Field, rule: Status | Cases | None) -> Iterator[Key]:
     status = above.status
-    direct, entries = kinds(field) if field is not None else ([], [])
-    if status is None or status.word == "refused" or not (direct or entries):
-        rule = TABLE.get(model, {}).get(str(above.path[-1]))
+    if status is None or status.word == "refused" or not (field.direct or field.entries):
         yield from _parts(above, rule if isinstance(rule, Cases) and rule.each else None)
-    elif direct:
-        for key in keys(direct[0], above.value, above.path, above.shape):
+    elif field.direct:
+        for key in keys(field.direct[0], above.value, above.path, above.shape):
             same = status.word == "mapped" and key.status == status
             yield replace(key, part=True) if same else key
     else:
-        yield from _entries(above, entries[0])
+        yield from _entries(above, field.entries[0])
 
 
 def _entries(above: Key, kind: type[Spec]) -> Iterator[Key]:
