@@ -9,12 +9,13 @@ from stix.spec.amounts import split_amount
 from stix.spec.base import bad
 from stix.spec.images import CONTAINER
 from stix.spec.instances import elsewhere, memory_gib
-from stix.spec.places import PARTS, of_parts
+from stix.spec.places import PARTS, of_parts, split
 
 if TYPE_CHECKING:
     from stix.spec.resources import Resources
 
 _LISTS = ("any_of", "ordered")
+_MEMORY_FIX = "write memory: 16, memory: 16+ or memory: 16GB"
 _NULLABLE = frozenset({"ports", "image_id"})
 """Fields that an alternative may set to null, against what is common."""
 _EMPTIED = _NULLABLE | {"volumes"}
@@ -104,11 +105,20 @@ def _collapsed(data: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
         return data
     first = next(iter(given), None)
     if first is not None and data.get("infra") is not None:
-        raise bad(f"infra and {first} are both given", "keep only infra: cloud/region/zone", first)
+        raise bad(f"infra and {first} are both given", _together(data["infra"], given), first)
     data = {key: value for key, value in data.items() if key not in PARTS}
     if given:
         data["infra"] = of_parts(given)
     return data
+
+
+def _together(infra: Any, given: dict[str, Any]) -> str:
+    """How to write a place of which the parts are given apart."""
+    parts = dict(zip(PARTS, split(infra) if isinstance(infra, str) else (), strict=False)) | given
+    texts = [str(parts.get(key) or "*") for key in PARTS]
+    while texts and texts[-1] == "*":
+        texts.pop()
+    return f"write infra: {'/'.join(texts)} here, and remove {' and '.join(given)}"
 
 
 def over(base: Resources, entry: Resources) -> Resources:
@@ -140,6 +150,7 @@ def spread(base: Resources) -> None:
             _choose(base, asked.entries[0])
     if entries:
         _pushed(base, entries)
+        base.__pydantic_fields_set__.difference_update(_LISTS)
         setattr(base, word, entries)
 
 
@@ -169,7 +180,7 @@ def _choose(resources: Resources, choice: Choice) -> None:
 
 
 def _pushed(base: Resources, entries: list[Resources]) -> None:
-    """Where an alternative takes back a common field, the others get it: empty ones are not kept."""
+    """Where an alternative empties a common field, the others get it: empty ones are not kept."""
     for name in _EMPTIED & base.model_fields_set:
         common = getattr(base, name)
         if not common or all(getattr(e, name) or name not in e.model_fields_set for e in entries):
@@ -196,7 +207,7 @@ def check(resources: Resources) -> None:
 
 def _check(one: Resources) -> None:
     if one.memory is not None and split_amount(one.memory)[0] == 0 and one.cloud != "slurm":
-        raise bad("memory must be above zero", "write memory: 16 or memory: 16+", "memory")
+        raise bad("memory must be above zero", _MEMORY_FIX, "memory")
     cloud = one.cloud
     if cloud is None and not GKE_TPUS.isdisjoint(one.accelerators):
         cloud = "kubernetes"

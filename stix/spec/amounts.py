@@ -110,7 +110,8 @@ def whole(low: int, high: int | None, fix: str) -> Callable[[Any], int]:
             raise bad(f"a whole number is needed, not {kind(value)}", fix)
         if value < low or (high is not None and value > high):
             raise bad(f"{int(value)} is out of range", fix)
-        return int(value)
+        whole: int = int(value)
+        return whole
 
     return check
 

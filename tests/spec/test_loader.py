@@ -26,8 +26,8 @@ resources:
     max_restarts_on_errors: 3
     recover_on_exit_codes: [33, 34]
   any_of:
-    - region: us-east-1
-    - region: us-west-2
+    - infra: aws/us-east-1
+    - infra: aws/us-west-2
 
 num_nodes: 2
 envs:

@@ -257,3 +257,12 @@ resources:
     }
     fixes = {p.path: p.fix for p in refusal.value.problems}
     assert "16GB" in fixes["resources.any_of[0].memory"]
+
+
+def test_a_place_in_an_alternative_is_written_whole() -> None:
+    given = "run: x\nresources: {infra: aws, any_of: [{region: us-east-1}]}\n"
+    with pytest.raises(SpecErrors) as refusal:
+        canonical(given)
+    (problem,) = refusal.value.problems
+    assert problem.path == "resources.any_of[0].region"
+    assert problem.fix == "write infra: aws/us-east-1 here, and remove region"
