@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 ESTIMATE = "~"
 NOTE = f"\n{ESTIMATE} is an estimate: derived, converted from another currency, or second-hand"
 TPU = "tpu-"
+OTHER_NAMES = {
+    "datacrunch": "verda",
+    "digitalocean": "do",
+    "google": "gcp",
+    "lambdalabs": "lambda",
+    "ovhcloud": "ovh",
+    "vastai": "vast",
+}
+"""What people call clouds, to our name of them."""
 
 
 @click.command()
@@ -64,7 +73,8 @@ def where(catalog: Catalog, infra: str | None, *, all_regions: bool, estimates: 
     parts = [None if part in ("", "*") else part for part in (infra or "").split("/")]
     cloud, region, zone = (*parts, None, None, None)[:3]
     if cloud is not None:
-        cloud = _one_of("cloud", cloud.lower(), catalog.clouds)
+        cloud = OTHER_NAMES.get(cloud.lower(), cloud.lower())
+        cloud = _one_of("cloud", cloud, catalog.clouds)
         regions = catalog.regions(cloud)
         if region is not None and ANYWHERE not in regions:
             region = _one_of(f"region of {cloud}", region, regions)

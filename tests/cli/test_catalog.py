@@ -114,6 +114,11 @@ def test_near_misses(cli: Cli, arguments: list[str], fix: str) -> None:
     assert done.stdout == ""
 
 
+def test_a_cloud_by_another_name(cli: Cli) -> None:
+    found = cli.json("gpus", "--infra", "DigitalOcean/tor1")
+    assert {(gpu["cloud"], gpu["accelerator"]) for gpu in found} == {("do", "H100")}
+
+
 def test_nothing_there(cli: Cli) -> None:
     done = cli("gpus", "T4", "--infra", "ibm")
     assert "Nothing there" in done.stderr
