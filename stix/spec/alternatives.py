@@ -205,12 +205,19 @@ def check(resources: Resources) -> None:
         raise bad("priority differs between the alternatives", "write it once", "priority")
 
 
+def cloud_of(one: Resources) -> str | None:
+    """The cloud that is named, or the one that a TPU stands for."""
+    if one.cloud is None:
+        for name in one.accelerators:
+            if "tpu" in name.lower():
+                return "kubernetes" if name in GKE_TPUS else "gcp"
+    return one.cloud
+
+
 def _check(one: Resources) -> None:
     if one.memory is not None and split_amount(one.memory)[0] == 0 and one.cloud != "slurm":
         raise bad("memory must be above zero", _MEMORY_FIX, "memory")
-    cloud = one.cloud
-    if cloud is None and not GKE_TPUS.isdisjoint(one.accelerators):
-        cloud = "kubernetes"
+    cloud = cloud_of(one)
     if cloud in POD_CLOUDS:
         _check_pod(one, str(cloud))
     elif cloud is not None and one.instance_type is not None:

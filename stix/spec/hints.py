@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from stix.spec import gpus, instances
@@ -45,10 +46,19 @@ def hints(resources: Resources, at: Path) -> Iterator[Problem]:
 def _places(resources: Resources, at: Path) -> Iterator[tuple[Path, Resources]]:
     yield at, resources
     for word in ("any_of", "ordered"):
-        for i, entry in enumerate(getattr(resources, word)):
+        entries = getattr(resources, word)
+        kept = not _multiplied(entries)
+        for i, entry in enumerate(entries):
             # Several accelerators of one field became alternatives, which the file does not have.
             spread = bool(entry.model_fields_set) and entry.model_fields_set <= _SPREAD
-            yield (at if spread else (*at, word, i)), entry
+            yield (at if spread else (*at, word, i) if kept else (*at, word)), entry
+
+
+def _multiplied(entries: list[Resources]) -> bool:
+    """Whether the alternatives are more than the file has, so that their numbers differ."""
+    rests = [entry.model_dump(exclude_unset=True, exclude=set(_SPREAD)) for entry in entries]
+    doubled = any(rest == following for rest, following in pairwise(rests))
+    return doubled or any(entry.no_missing_accel_warnings for entry in entries)
 
 
 def _disk(disk: Disk, at: Path) -> Iterator[Problem]:

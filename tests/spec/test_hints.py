@@ -34,6 +34,10 @@ def test_a_slip_in_the_name_of_an_accelerator() -> None:
             {"any_of": [{"infra": "aws", "accelerators": "A100"}, {"cpus": 4, "gpus": "H10"}]},
             ["any_of[1].accelerators"],
         ),
+        (
+            {"any_of": [{"cpus": 2, "gpus": "80GB+"}, {"cpus": 4, "gpus": "H10"}]},
+            ["any_of.accelerators"],
+        ),
         ({"accelerators": "80GB+"}, []),
         ({"accelerators": "a100"}, []),
         ({"accelerators": "our-own-card"}, []),

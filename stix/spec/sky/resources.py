@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stix.spec import docker, images, instances
-from stix.spec.alternatives import GKE_TPUS
+from stix.spec.alternatives import GKE_TPUS, cloud_of
 from stix.spec.autostop import Autostop
 from stix.spec.disks import ATTACH_MODES, DISK_TIERS, STORAGE_TYPES
 from stix.spec.exact import given
@@ -169,7 +169,7 @@ def _accelerators(one: Resources, cloud: str | None, out: dict[str, Any]) -> str
     given = None if args is None else args.model_dump(exclude_unset=True)
     name = next(iter(one.accelerators), "")
     if "tpu" in name.lower():
-        cloud = cloud or ("kubernetes" if name in GKE_TPUS else "gcp")
+        cloud = cloud_of(one)
         given = given or {}
         if cloud == "gcp" and name not in GKE_TPUS:
             given.setdefault("runtime_version", _runtime(name, given.get("tpu_vm", True)))
