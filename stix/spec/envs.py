@@ -143,6 +143,13 @@ def split_secret_references(data: dict[str, Any]) -> dict[str, Any]:
     return {**data, "secret_references": references}
 
 
+_OPTIONS = {
+    "type": "object",
+    "properties": {"mount_path": {"type": "string"}},
+    "additionalProperties": False,
+}
+
+
 class ManagedSecret(Short):
     """A secret that lies in SkyPilot's server, by reference.
 
@@ -151,7 +158,10 @@ class ManagedSecret(Short):
         mount_path: A file on the node to write it to, instead of a variable.
     """
 
-    short: ClassVar[tuple[dict[str, Any], ...]] = ({"type": "string"}, {"type": "object"})
+    short: ClassVar[tuple[dict[str, Any], ...]] = (
+        {"type": "string"},
+        {"type": "object", "maxProperties": 1, "additionalProperties": _OPTIONS},
+    )
 
     name: str
     mount_path: str | None = None
@@ -169,18 +179,24 @@ class ManagedSecret(Short):
 
 
 Managed = list[Annotated[ManagedSecret, BeforeValidator(_raised)]]
+"""``managed_secrets``."""
 
 
-def managed(value: Any) -> Any:
-    """``managed_secrets`` as a list of fields: texts, and maps of one name to its options."""
+def managed(value: Any, *, as_given: bool = False) -> Any:
+    """``managed_secrets`` as a list of fields: texts, and maps of one name to its options.
+
+    A map of the fields themselves is taken as well, but not ``as_given``: SkyPilot does not.
+    """
     if not isinstance(value, list | tuple):
         fix = "write managed_secrets: [secrets:NAME], or [{NAME: {mount_path: /path}}]"
         raise bad(f"managed_secrets must be a list, not {values.kind(value)}", fix)
-    return [_told(entry) for entry in value if entry != {}]
+    return [_told(entry, as_given) for entry in value if entry != {}]
 
 
-def _told(entry: Any) -> Any:
+def _told(entry: Any, as_given: bool) -> Any:
     """An entry, or what is wrong with it, so that each entry has an error of its own."""
+    if not as_given and isinstance(entry, dict) and isinstance(entry.get("name"), str):
+        return entry
     try:
         return _managed(entry)
     except PydanticCustomError as refusal:

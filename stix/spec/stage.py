@@ -188,8 +188,8 @@ class StageSpec(TaskApi, Spec):
 
     @field_validator("managed_secrets", mode="before")
     @classmethod
-    def _managed_secrets(cls, value: Any) -> Any:
-        return managed(value)
+    def _managed_secrets(cls, value: Any, info: ValidationInfo) -> Any:
+        return managed(value, as_given=exact(info.context))
 
     @field_validator("pool")
     @classmethod

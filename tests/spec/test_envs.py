@@ -126,6 +126,10 @@ def test_managed_secrets() -> None:
     stage = StageSpec(run="x", managed_secrets=given)
     written = ["secrets:A", "secrets:B", "secrets:C", {"global.D": {"mount_path": "/d"}}]
     assert [entry.written() for entry in stage.managed_secrets] == written
+    fields = {"name": "global.D", "mount_path": "/d"}
+    assert StageSpec(managed_secrets=[fields]).managed_secrets == stage.managed_secrets[3:]
+    with pytest.raises(ValidationError):
+        StageSpec.model_validate({"managed_secrets": [fields]}, context=FREE)
     wire = to_wire(PipelineSpec(stages={"a": stage}))
     assert wire["stages"]["a"]["managed_secrets"] == written
     assert from_wire(wire).stages["a"].managed_secrets == stage.managed_secrets
