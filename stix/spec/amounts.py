@@ -80,7 +80,7 @@ def disk_gib(value: Any) -> int:
     if found is None:
         raise bad(f"{value!r} is not a disk size", _DISK_FIX)
     unit = found[2][0].lower() if found[2] else "g"
-    size, rest = divmod(int(found[1]) * 1024 ** _KIB[unit], 1024**3)
+    size, rest = divmod(int(found[1]) << 10 * _KIB[unit], 1 << 30)
     if rest or size < 1:
         raise bad(f"a disk size must be whole GB above zero, not {value}", _DISK_FIX)
     return size
