@@ -13,7 +13,7 @@ from stix.spec.base import bad
 from stix.spec.problems import choose
 from stix.spec.values import kind
 
-_MEMORY = re.compile(r"([0-9]+)([gmt])b(\+?)\Z", re.IGNORECASE)
+_MEMORY = re.compile(r"([0-9]{1,9})([gmt])b(\+?)\Z", re.IGNORECASE)
 _WHOLE = re.compile(r"[0-9]+\Z")
 _FIX = "write NAME or NAME:COUNT, such as A100:8"
 _FORMS = "write NAME, NAME:COUNT, a map of names to counts, or a list of NAME:COUNT"

@@ -12,7 +12,7 @@ from stix.spec.values import kind
 
 _KIB = {"k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 _UNIT = re.compile(r"(.*)([kmgtp])[bi]\Z", re.DOTALL)
-SIZE = re.compile(r"([0-9]+)(?:([kmgtp][bi]|[KMGTP](?:[bi]|[BI])))?\Z")
+SIZE = re.compile(r"([0-9]{1,18})(?:([kmgtp][bi]|[KMGTP](?:[bi]|[BI])))?\Z")
 _DISK_FIX = "write a whole number of GB, such as 100 or 100GB"
 _LOCAL_FIX = "write nvme, ssd, a size in GB such as '1000+', or both as nvme:1000+"
 
@@ -105,8 +105,8 @@ def whole(low: int, high: int | None, fix: str) -> Callable[[Any], int]:
     """A validator of whole numbers in a range; ``5.0`` is one, as in JSON Schema."""
 
     def check(value: Any) -> int:
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or value != value or math.isinf(value) or value != int(value):
+        number = isinstance(value, int) and not isinstance(value, bool)
+        if not number and not (isinstance(value, float) and value.is_integer()):
             raise bad(f"a whole number is needed, not {kind(value)}", fix)
         if value < low or (high is not None and value > high):
             raise bad(f"{int(value)} is out of range", fix)

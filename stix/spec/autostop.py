@@ -15,7 +15,7 @@ from stix.spec.values import kind
 
 WAITS = ("jobs_and_ssh", "jobs", "none")
 _MINUTES = {"m": 1, "h": 60, "d": 24 * 60, "w": 7 * 24 * 60}
-_TIME = re.compile(r"([0-9]+)([mhdw]?)\Z", re.IGNORECASE)
+_TIME = re.compile(r"([0-9]{1,12})([mhdw]?)\Z", re.IGNORECASE)
 _FIX = 'write minutes, a time such as "2h", true, false, or {idle_minutes: 10, down: true}'
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from stix.spec.base import bad
 from stix.spec.values import kind
 
-_PORT = re.compile(r"([0-9]+)(?:-([0-9]+))?\Z")
+_PORT = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?\Z")
 _FIX = "write a port, a range such as 8000-8010, or a list of them"
 
 

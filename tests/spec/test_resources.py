@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import date
 from typing import Any
 
@@ -266,3 +267,24 @@ def test_a_place_in_an_alternative_is_written_whole() -> None:
     (problem,) = refusal.value.problems
     assert problem.path == "resources.any_of[0].region"
     assert problem.fix == "write infra: aws/us-east-1 here, and remove region"
+
+
+@pytest.mark.parametrize("name", sorted({*Resources.accepted(), *Resources.internal}))
+@pytest.mark.parametrize(
+    "value",
+    [
+        10**400,
+        -(10**400),
+        "9" * 5000,
+        "9" * 5000 + "MB",
+        "\0",
+        float("inf"),
+        float("-inf"),
+        "-" * 99,
+    ],
+    ids=["huge", "tiny", "digits", "unit", "nul", "inf", "-inf", "dashes"],
+)
+def test_hostile_values_are_refused_or_kept(name: str, value: Any) -> None:
+    for given in (value, [value], {"a": value}, {str(value): 1}):
+        with suppress(ValueError):
+            Resources.model_validate({name: given}).alternatives()
