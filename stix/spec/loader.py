@@ -125,6 +125,7 @@ def load_text(
         problems += check(pipeline, base, idle=reader.chained)
     located = [reader.sources.locate(p, name) for p in [*reader.told, *problems]]
     errors = [p for p in located if p.severity == "error"]
+    errors = errors or [p for document in documents for p in document.misplaced]
     if errors or pipeline is None:
         raise refused(errors)
     warnings = [w for document in documents for w in document.warnings]

@@ -16,6 +16,7 @@ STR = _PREFIX + "str"
 MAP = _PREFIX + "map"
 SEQ = _PREFIX + "seq"
 MERGE = _PREFIX + "merge"
+DATE = _PREFIX + "timestamp"
 _INT, _FLOAT, _BOOL = _PREFIX + "int", _PREFIX + "float", _PREFIX + "bool"
 _MOST_DIGITS = {_INT: 300, _FLOAT: 1000}
 """Longer whole numbers fit no float, and Python itself refuses to print very long ones."""
@@ -54,14 +55,14 @@ _MAKE: dict[str, Callable[[Any], Any]] = {
     _BOOL: _MAKER.construct_yaml_bool,
     _INT: _MAKER.construct_yaml_int,
     _FLOAT: _MAKER.construct_yaml_float,
-    _PREFIX + "timestamp": _MAKER.construct_yaml_timestamp,
+    DATE: _MAKER.construct_yaml_timestamp,
     STR: _MAKER.construct_yaml_str,
 }
 _WORDS = {
     _INT: "this is not a whole number",
     _FLOAT: "this is not a number",
     _BOOL: "this is not a boolean",
-    _PREFIX + "timestamp": "there is no such date",
+    DATE: "there is no such date",
 }
 
 

@@ -22,7 +22,7 @@ from stix.spec.yamlnodes import (
     mark_of,
 )
 from stix.spec.yamlread import Builder, entries, walk
-from stix.spec.yamlwarn import surprises
+from stix.spec.yamlwarn import misplaced, surprises
 
 __all__ = ["MAX_BYTES", "Document", "Mark", "TextErrors", "blanked", "decoded", "parse"]
 
@@ -64,6 +64,11 @@ class Document:
     def warnings(self) -> list[Problem]:
         """What YAML reads otherwise than most people mean it."""
         return surprises(self.file, self.root, self.odd) if self.odd else []
+
+    @property
+    def misplaced(self) -> list[Problem]:
+        """Dates where only text, numbers and booleans have a place."""
+        return misplaced(self.file, self.root, self.odd) if self.odd else []
 
     def _find(self, path: Path) -> tuple[int, Any, Any]:
         """How many parts of a path are there; the nodes of the key and value of the last."""

@@ -7,7 +7,7 @@ from typing import Any
 from stix.spec.problems import Path, Problem, dotted
 from stix.spec.yamlnodes import mark_of
 from stix.spec.yamlread import walk
-from stix.spec.yamlscalars import scalar
+from stix.spec.yamlscalars import DATE, scalar
 
 _TEXTS = ("envs", "secrets", "labels")
 """Maps whose values are text in the end."""
@@ -27,6 +27,21 @@ def surprises(file: str, root: Any, odd: list[Any]) -> list[Problem]:
                 line, column = mark_of(node)
                 fix = "put it in quotes if text is meant"
                 out.append(Problem("warning", file, line, column, dotted(path), message, fix))
+    return out
+
+
+def misplaced(file: str, root: Any, odd: list[Any]) -> list[Problem]:
+    """One error for each date of ``odd`` where no text is made of it: nothing else takes a date."""
+    dates = {id(node) for node in odd if node.tag == DATE}
+    if not dates:
+        return []
+    out: list[Problem] = []
+    for path, node, _ in walk(root):
+        below = path[2:] if path[0:1] == ("stages",) else path[path[0:1] == ("defaults",) :]
+        if id(node) in dates and not {*below[:1]} & {"envs", "secrets", "matrix"}:
+            line, column = mark_of(node)
+            fix = "put it in quotes"
+            out.append(Problem("error", file, line, column, dotted(path), "a date is no text", fix))
     return out
 
 

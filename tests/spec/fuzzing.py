@@ -207,7 +207,7 @@ class Verdict:
 
     Attributes:
         signature: What was said, without names and numbers: a new one is a new way to go.
-        seconds: CPU time.
+        seconds: CPU time of the slower of both ways.
     """
 
     signature: frozenset[str]
@@ -220,12 +220,14 @@ def judge(data: bytes, file: Path) -> Verdict:
     Raises:
         AssertionError: a problem has no message or no place, or a form is not JSON.
     """
-    start = time.process_time()
     file.write_bytes(data)
-    said = _said(lambda: [str(w.message) for w in load_file(file).warnings])
     text = data.decode("utf-8-sig", "surrogateescape")
+    start = time.process_time()
+    said = _said(lambda: [str(w.message) for w in load_file(file).warnings])
+    between = time.process_time()
     said |= _said(lambda: [f"tasks {len(json.dumps(canonical(text))) > 0}"])
-    return Verdict(frozenset(said), time.process_time() - start)
+    longer = max(between - start, time.process_time() - between)
+    return Verdict(frozenset(said), longer)
 
 
 def _said(read: Callable[[], list[str]]) -> set[str]:
@@ -246,4 +248,5 @@ def _checked(problem: Problem) -> str:
 
 
 def _plain(message: str) -> str:
+    message = re.sub(r"^\S+ (?=must |cannot |is a )|(?<=the source ).*(?= does)", "_ ", message)
     return re.sub(r"'[^']*'|\"[^\"]*\"|[\d.]+|\bstages\S+", "_", message)[:80]

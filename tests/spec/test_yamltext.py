@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from stix.spec.loader import load_file, load_text
 from stix.spec.overrides import Overrides
 from stix.spec.problems import SpecErrors
+from stix.spec.sky import canonical
 from stix.spec.yamlnodes import FastParser, PureParser
 from stix.spec.yamlscalars import key_text
 from stix.spec.yamltext import Document, TextErrors, blanked, parse
@@ -286,6 +287,21 @@ envs: {A: true, B: False, C: 5, D: 1.5, E: "no", F: '010', G: text, H: 2020-01-0
 matrix: {lr: [0.10, 1.0e-3], n: [1, 2], b: [true]}
 """
     assert document(text).warnings == []
+
+
+def test_a_date_is_refused_where_no_text_is_made_of_it() -> None:
+    fine = "envs: {A: 2020-01-02}\nmatrix: {m: [2020-01-02]}\n"
+    wrong = "volumes: {/a: {name: v, config: {envs: {A: 2020-01-02}}}}\n"
+    body = "    run: x\n" + "".join(f"    {line}\n" for line in (fine + wrong).splitlines())
+    for text, path, line in (
+        (f"run: x\n{fine}{wrong}", "volumes./a.config.envs.A", 4),
+        (f"stages:\n  a:\n{body}", "stages.a.volumes./a.config.envs.A", 6),
+    ):
+        with pytest.raises(SpecErrors) as caught:
+            load_text(text)
+        assert [(p.path, p.line) for p in caught.value.problems] == [(path, line)]
+    with pytest.raises(SpecErrors, match="a date is no text"):
+        canonical(f"run: x\n{wrong}")
 
 
 def test_values_of_secrets_are_blanked_wherever_they_lie() -> None:

@@ -60,6 +60,9 @@ def canonical(
             stages += _stage(value, ("stages", key), context, problems)
     if problems:
         raise SpecErrors([sources.locate(p, NAME) for p in problems])
+    dates = [p for document in documents for p in document.misplaced]
+    if dates:
+        raise SpecErrors(dates)
     return [task(stage) for stage in stages]
 
 
