@@ -20,6 +20,8 @@ from stix.spec.support import file_refusals, pipeline_refusals
 from stix.spec.variables import Variables, substituted
 from stix.spec.yamltext import Document, Mark, TextErrors, parse
 
+_UNKNOWN = Status("refused", "remove it", "unknown field")
+
 
 @dataclass(frozen=True)
 class Row:
@@ -107,7 +109,7 @@ def report(
         documents = []
     rows = list(_rows(documents, given.envs))
     if loaded is not None:
-        rows = [_replaced(row, loaded.sources) for row in rows]
+        rows = [_replaced(_accepted(row), loaded.sources) for row in rows]
     return Report(_with_problems(rows, wrong), problems, loaded)
 
 
@@ -167,7 +169,7 @@ def _keys(model: type[Spec], value: Any, document: Document, number: int) -> Ite
 
 
 def _row(key: Key, mark: Mark, number: int = 0) -> Row:
-    status = key.status or Status("refused", "remove it", "unknown field")
+    status = key.status or _UNKNOWN
     return Row(
         dotted(key.path),
         shape(key.shape),
@@ -183,6 +185,13 @@ def _row(key: Key, mark: Mark, number: int = 0) -> Row:
 def shape(path: Path) -> str:
     """``("resources", "any_of", "*", "cpus")`` as ``resources.any_of.*.cpus``."""
     return ".".join(str(part) for part in path)
+
+
+def _accepted(row: Row) -> Row:
+    """The row of a valid file: a key that nothing knows was passed over, as a header allows."""
+    if row.why != _UNKNOWN.why:
+        return row
+    return replace(row, status="mapped", to="nothing", why="it is not known here and does nothing")
 
 
 def _replaced(row: Row, sources: Sources) -> Row:

@@ -22,6 +22,7 @@ from stix.spec.stage import StageSpec
 from stix.spec.statuses import TABLE, Cases, Status
 from stix.spec.storage import StorageMount
 from tests.spec import golden
+from tests.spec.fuzzing import Mutator, seeds
 from tests.spec.sky.rows import CORPUS, rows
 
 NEEDS_CORPUS = "documents of third parties; STIX_SKY_CORPUS names the folder that holds them"
@@ -96,6 +97,18 @@ def test_the_report_says_what_a_run_does(row: dict[str, str]) -> None:
 def test_the_report_says_what_a_run_does_with_documents_of_the_wild() -> None:
     for row in rows("documents"):
         agree(golden.report_of(row))
+
+
+def test_the_report_says_what_a_run_does_with_damaged_documents() -> None:
+    """Also where nobody thought of it: every other text that is still valid, or is none."""
+    makes = Mutator(11, seeds())
+    texts = (makes.mutant().decode("utf-8", "replace") for _ in range(1500))
+    valid = 0
+    for text in texts:
+        found = report(text)
+        agree(found)
+        valid += found.loaded is not None
+    assert valid > 50
 
 
 def agree(found: Report) -> None:
@@ -227,6 +240,13 @@ def test_several_documents() -> None:
     assert (2, "execution") in refused
     assert (9, "inputs") in refused
     assert len(report("name: p\n---\nrun: x\n---\nrun: y\n").rows) == 3
+
+
+def test_a_key_that_a_header_passes_over() -> None:
+    found = report("name: g\nexecution: parallel\nfoo: 1\n---\nname: a\nrun: x\n")
+    [row] = [row for row in found.rows if row.path == "foo"]
+    assert (row.status, row.to) == ("mapped", "nothing")
+    agree(found)
 
 
 def test_a_file_that_is_not_valid() -> None:
