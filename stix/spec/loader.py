@@ -17,7 +17,15 @@ from stix.spec.overrides import Overrides, declared_secrets, missing_values, not
 from stix.spec.problems import Problem, SpecErrors, nearest, refused
 from stix.spec.reader import Reader, stage_name
 from stix.spec.sources import Sources
-from stix.spec.yamltext import MAX_BYTES, Document, TextErrors, blanked, decoded, parse
+from stix.spec.yamltext import (
+    MAX_BYTES,
+    Document,
+    TextErrors,
+    blanked,
+    decoded,
+    misplaced_dates,
+    parse,
+)
 
 
 @dataclass(frozen=True)
@@ -124,8 +132,7 @@ def load_text(
         problems += [] if reader.substituted else _substitute(pipeline)
         problems += check(pipeline, base, idle=reader.chained)
     located = [reader.sources.locate(p, name) for p in [*reader.told, *problems]]
-    errors = [p for p in located if p.severity == "error"]
-    errors = errors or [p for document in documents for p in document.misplaced]
+    errors = [p for p in located if p.severity == "error"] or misplaced_dates(documents)
     if errors or pipeline is None:
         raise refused(errors)
     warnings = [w for document in documents for w in document.warnings]

@@ -27,7 +27,8 @@ T = TypeVar("T", bound=Spec)
 
 def stage_name(text: str) -> str:
     """The nearest valid name of a stage, or an empty text."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-_")[:100]
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-_")
+    return re.sub(r"([-_]{2})[-_]+", r"\1", plain)[:100].rstrip("-_")
 
 
 class Reader:

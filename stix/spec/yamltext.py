@@ -24,7 +24,16 @@ from stix.spec.yamlnodes import (
 from stix.spec.yamlread import Builder, entries, walk
 from stix.spec.yamlwarn import misplaced, surprises
 
-__all__ = ["MAX_BYTES", "Document", "Mark", "TextErrors", "blanked", "decoded", "parse"]
+__all__ = [
+    "MAX_BYTES",
+    "Document",
+    "Mark",
+    "TextErrors",
+    "blanked",
+    "decoded",
+    "misplaced_dates",
+    "parse",
+]
 
 _MOST = 100
 """Problems told of one file."""
@@ -64,11 +73,6 @@ class Document:
     def warnings(self) -> list[Problem]:
         """What YAML reads otherwise than most people mean it."""
         return surprises(self.file, self.root, self.odd) if self.odd else []
-
-    @property
-    def misplaced(self) -> list[Problem]:
-        """Dates where only text, numbers and booleans have a place."""
-        return misplaced(self.file, self.root, self.odd) if self.odd else []
 
     def _find(self, path: Path) -> tuple[int, Any, Any]:
         """How many parts of a path are there; the nodes of the key and value of the last."""
@@ -123,6 +127,11 @@ def parse(text: str, file: str, parser: Any = FastParser) -> list[Document]:
     if problems:
         raise TextErrors(problems)
     return documents
+
+
+def misplaced_dates(documents: list[Document]) -> list[Problem]:
+    """An error for each date where only text, numbers and booleans have a place."""
+    return [p for d in documents if d.odd for p in misplaced(d.file, d.root, d.odd)]
 
 
 def blanked(text: str, documents: list[Document]) -> str:

@@ -17,7 +17,7 @@ from stix.spec.sky.task import task
 from stix.spec.sources import Sources
 from stix.spec.stage import StageSpec
 from stix.spec.variables import Variables
-from stix.spec.yamltext import Document, TextErrors, parse
+from stix.spec.yamltext import Document, TextErrors, misplaced_dates, parse
 
 NAME = "<string>"
 
@@ -58,11 +58,9 @@ def canonical(
         context = Variables(above=env or {}, hidden=secrets or {}, secrets=True)
         for key, value in tasks:
             stages += _stage(value, ("stages", key), context, problems)
-    if problems:
-        raise SpecErrors([sources.locate(p, NAME) for p in problems])
-    dates = [p for document in documents for p in document.misplaced]
-    if dates:
-        raise SpecErrors(dates)
+    wrong = [sources.locate(p, NAME) for p in problems] or misplaced_dates(documents)
+    if wrong:
+        raise SpecErrors(wrong)
     return [task(stage) for stage in stages]
 
 
