@@ -39,7 +39,7 @@ class InputSpec(Spec):
     @classmethod
     def _origin(cls, value: str) -> str:
         stage, dot, output = value.partition(".")
-        if not dot or not values.STAGE_NAME.match(stage) or not values.STAGE_NAME.match(output):
+        if not dot or not values.STAGE_NAME.match(stage) or not values.OUTPUT_NAME.match(output):
             raise bad(
                 f"{value!r} does not name an output", "write stage.output, such as prepare.data"
             )

@@ -21,7 +21,9 @@ POSITIVE_DURATION: Schema = {
 }
 _ENV_NAME = "^[A-Za-z_][A-Za-z0-9_]*$"
 _SECRET = r"^(secrets:([A-Za-z0-9_-]+\.)?)?[A-Za-z_][A-Za-z0-9_]*$"
-STAGE_NAMES: Schema = {"propertyNames": {"pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$"}}
+STAGE_NAMES: Schema = {
+    "propertyNames": {"pattern": r"^(?=.{1,100}$)[A-Za-z0-9]+([_-]{1,2}[A-Za-z0-9]+)*$"}
+}
 NAME: Schema = {"type": "string", "pattern": "^[a-zA-Z0-9]+([._-]{1,2}[a-zA-Z0-9]+)*$"}
 SCALAR: Schema = {"type": ["string", "number", "boolean", "null"]}
 ENVS: Schema = {

@@ -123,7 +123,7 @@ class Reader:
     def _named(self, name: str, stage: StageSpec) -> bool:
         at: Path = ("stages", name)
         if not values.STAGE_NAME.match(name):
-            fix = "use at most 100 letters, digits, '-' and '_', starting with a letter or digit"
+            fix = "use at most 100 letters and digits, with one or two '-' or '_' between them"
             said = f"{name!r} is not a valid name of a stage"
             self.problems.append(error(at, said, fix, on_key=True))
         elif stage.name not in (None, name):

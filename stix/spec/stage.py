@@ -210,7 +210,7 @@ class StageSpec(TaskApi, Spec):
     @classmethod
     def _names(cls, value: dict[str, Any], info: Any) -> dict[str, Any]:
         for name in value:
-            if not values.STAGE_NAME.match(name):
+            if not values.OUTPUT_NAME.match(name):
                 fix = "use letters, digits, '-' and '_', starting with a letter or digit"
                 raise bad(f"{name!r} is not a valid name of an {info.field_name[:-1]}", fix, name)
         return value

@@ -12,9 +12,12 @@ from stix.spec.base import bad
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)", re.IGNORECASE)
+_LONGEST = 100
+"""Characters of a duration: of digits without a unit, each is tried as the first."""
 _NUMBER = re.compile(r"\d+(?:\.\d+)?$")
 ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-STAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\Z")
+OUTPUT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\Z")
+STAGE_NAME = re.compile(r"(?=.{1,100}\Z)[A-Za-z0-9]+(?:[_-]{1,2}[A-Za-z0-9]+)*\Z")
 TASK_NAME = re.compile(r"[a-zA-Z0-9]+(?:[._-]{1,2}[a-zA-Z0-9]+)*\Z")
 
 Scalar = str | int | float | bool
@@ -34,7 +37,7 @@ def duration(value: Any) -> float:
         text = value.strip()
         if _NUMBER.match(text):
             value = float(text)
-        elif text and not _DURATION.sub("", text).strip():
+        elif text and len(text) < _LONGEST and not _DURATION.sub("", text).strip():
             value = sum(float(n) * _UNITS[u.lower()] for n, u in _DURATION.findall(text))
         else:
             raise bad(f"{value!r} is not a duration", fix)

@@ -72,6 +72,20 @@ def test_any_structure(body: dict[str, Any], staged: bool, tmp_path: Path) -> No
     judge(text.encode("utf-8", "surrogatepass"), tmp_path / "f.yaml")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "stages:\n  a: {run: x}\n  b-: {run: x, needs: [a]}\n",
+        "name: ${\nexecution: parallel\n---\nrun: x\n",
+        "name: a----b\nrun: x\n",
+        "run: x\ntimeout: " + "a9" + "9" * 9000 + "\n",
+        "run: x\nvolumes: {/a: {name: v, config: {b: 2020-01-02}}}\n",
+    ],
+)
+def test_what_was_found(text: str, tmp_path: Path) -> None:
+    assert judge(text.encode(), tmp_path / "f.yaml").seconds < COSTLY
+
+
 @pytest.mark.parametrize("times", [10, 500])
 def test_many_of_everything(times: int, tmp_path: Path) -> None:
     texts = [
