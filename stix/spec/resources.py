@@ -205,7 +205,7 @@ class Resources(ResourcesApi, Spec):
 
     if TYPE_CHECKING:
 
-        def __init__(self, **fields: Any) -> None: ...
+        def __init__(self, *place: Any, **fields: Any) -> None: ...
 
     @model_validator(mode="wrap")
     @classmethod
