@@ -10,11 +10,11 @@ from pathlib import Path
 
 from stix.ledger import Ledger
 from stix.ledger.submission import new_run
+from stix.spec.changes.overrides import Overrides, split_secrets
+from stix.spec.folders.pack import pack
 from stix.spec.ids import new_run_id
 from stix.spec.loader import load_file
 from stix.spec.models import PipelineSpec
-from stix.spec.overrides import Overrides, split_secrets
-from stix.spec.pack import pack
 from stix.spec.problems import SpecErrors
 from stix.spec.support import pipeline_refusals
 from stix.storage.artifacts import ArtifactStore

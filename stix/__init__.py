@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from stix.client.decorator import stage
     from stix.client.sdk import run
-    from stix.spec.dag import Dag
     from stix.spec.models import PipelineSpec as Pipeline
     from stix.spec.models import Resources
     from stix.spec.models import StageSpec as Task
-    from stix.spec.objects import StorageMode
+    from stix.spec.python.dag import Dag
+    from stix.spec.python.objects import StorageMode
+    from stix.spec.python.text import from_yaml, to_yaml
     from stix.spec.service import ServiceSpec as Service
     from stix.spec.storage import StorageMount as Storage
-    from stix.spec.text import from_yaml, to_yaml
 
 __version__ = "0.1.0"
 
@@ -40,17 +40,17 @@ __all__ = [
 ]
 
 _PUBLIC = {
-    "Dag": "stix.spec.dag:Dag",
+    "Dag": "stix.spec.python.dag:Dag",
     "Pipeline": "stix.spec.models:PipelineSpec",
     "Resources": "stix.spec.models:Resources",
     "Service": "stix.spec.service:ServiceSpec",
     "Storage": "stix.spec.storage:StorageMount",
-    "StorageMode": "stix.spec.objects:StorageMode",
+    "StorageMode": "stix.spec.python.objects:StorageMode",
     "Task": "stix.spec.models:StageSpec",
-    "from_yaml": "stix.spec.text:from_yaml",
+    "from_yaml": "stix.spec.python.text:from_yaml",
     "run": "stix.client.sdk:run",
     "stage": "stix.client.decorator:stage",
-    "to_yaml": "stix.spec.text:to_yaml",
+    "to_yaml": "stix.spec.python.text:to_yaml",
 }
 
 # The wheel holds stix/flows, stix/tasks, ... as folders.  A checkout holds them at the repository

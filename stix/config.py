@@ -17,7 +17,7 @@ from stix.errors import UsageError
 from stix.files import write_private
 
 if TYPE_CHECKING:
-    from stix.spec.yamltext import Document
+    from stix.spec.yaml.text import Document
 
 _NUMBER = (int, float)
 _SCHEMA: Mapping[str, Mapping[str, tuple[type, ...]]] = {
@@ -192,7 +192,7 @@ class Config:
 def _read(path: Path) -> dict[str, dict[str, Any]]:
     if not path.is_file():
         return {}
-    from stix.spec.yamltext import TextErrors, decoded, parse
+    from stix.spec.yaml.text import TextErrors, decoded, parse
 
     try:
         documents = parse(decoded(path.read_bytes(), str(path)), str(path))

@@ -21,7 +21,7 @@ from stix.clouds.catalog.rows import (
     Row,
     Source,
 )
-from stix.spec import accelerators
+from stix.spec.words import accelerators
 from tools.catalog_extra import EXTRA
 from tools.catalog_sources import (
     ATTACHED,

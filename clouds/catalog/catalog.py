@@ -102,7 +102,7 @@ class Catalog:
 
     def memory(self, cloud: str, instance_type: str) -> float | None:
         """GiB of memory of a machine, with a price or without; None where it is not known."""
-        from stix.spec import instances  # its table is larger, and rarely needed
+        from stix.spec.words import instances  # its table is larger, and rarely needed
 
         kind = self.instance(cloud, instance_type)
         return kind.memory_gib if kind else instances.memory_gib(cloud, instance_type)

@@ -10,7 +10,7 @@ from stix.clouds.catalog.catalog import Catalog
 from stix.clouds.catalog.rows import ACCELERATOR, ANYWHERE, Kind, Source
 from stix.clouds.catalog.tables import MICRO, Table
 from stix.errors import UsageError
-from stix.spec import accelerators
+from stix.spec.words import accelerators
 
 
 class Deal(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import NamedTuple, TypedDict
 
 from stix.clouds.catalog.rows import ANYWHERE, MACHINE, SLICE, Kind, Source
-from stix.spec import accelerators
+from stix.spec.words import accelerators
 
 
 class Wanted(TypedDict, total=False):

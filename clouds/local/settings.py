@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from stix.clouds.errors import InvalidRequest
 from stix.clouds.hosts import HostFacts
-from stix.spec import accelforms
+from stix.spec.words import accelforms
 
 _KNOWN = ("cpus", "memory", "accelerators", "price", "spot")
 

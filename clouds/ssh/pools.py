@@ -23,7 +23,7 @@ from typing import Any
 
 from stix.clouds.errors import InvalidRequest
 from stix.spec.problems import Path as Place
-from stix.spec.yamltext import Document, TextErrors, decoded, parse
+from stix.spec.yaml.text import Document, TextErrors, decoded, parse
 
 FILE_NAME = "ssh_node_pools.yaml"
 _LOGIN = ("user", "identity_file", "password", "port")

@@ -51,7 +51,7 @@ def resume(run: str, detach: bool, secret: tuple[str, ...], output: str) -> int:
 def _secrets(given: tuple[str, ...]) -> Mapping[str, str]:
     if not given:
         return {}
-    from stix.spec.overrides import Overrides
+    from stix.spec.changes.overrides import Overrides
 
     return Overrides.parse(secret=given).secrets
 

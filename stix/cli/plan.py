@@ -23,7 +23,7 @@ def plan(file: str, given: dict[str, Any], output: str) -> None:
     A stage that fits nowhere is an error that says what came nearest.
     """
     from stix.client.submit import load, placed
-    from stix.spec.overrides import Overrides
+    from stix.spec.changes.overrides import Overrides
     from stix.spec.wire import to_wire
 
     loaded = load(file, Overrides.of_command(given, complete=False))

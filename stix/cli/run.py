@@ -24,7 +24,7 @@ def run(file: str, detach: bool, output: str, given: dict[str, Any], **how: Any)
     Exit codes: 0 done, 1 could not run, 2 usage, 100 a stage failed, 103 cancelled.
     """
     from stix.client.submit import Options, prepare, secret_values, submit
-    from stix.spec.overrides import Overrides
+    from stix.spec.changes.overrides import Overrides
 
     options = Options(**how, given=Overrides.of_command(given))
     prepared = prepare(file, options)

@@ -12,9 +12,9 @@ from stix.cli.output import message, show
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from stix.spec.changes.overrides import Overrides
     from stix.spec.conformance import Row
     from stix.spec.models import PipelineSpec
-    from stix.spec.overrides import Overrides
     from stix.spec.problems import Problem
 
 
@@ -28,7 +28,7 @@ def validate(files: tuple[str, ...], report: bool, output: str, given: dict[str,
 
     With --report, every key is shown as used, mapped (to what) or refused (why).
     """
-    from stix.spec.overrides import Overrides
+    from stix.spec.changes.overrides import Overrides
 
     beside = Overrides.of_command(given, complete=False)
     answers: list[dict[str, Any]] = []

@@ -7,9 +7,9 @@ import sys
 import traceback
 from pathlib import Path
 
-from stix.spec.dag import Dag
 from stix.spec.models import PipelineSpec, StageSpec
 from stix.spec.problems import Problem, SpecErrors
+from stix.spec.python.dag import Dag
 
 NAME = "pipeline"
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from stix.client.submit import load
+from stix.spec.changes.overrides import Overrides
 from stix.spec.conformance import Report, of_pipeline, report
-from stix.spec.overrides import Overrides
 from stix.spec.problems import SpecErrors
 
 

@@ -12,12 +12,8 @@ from typing import IO, Any, TypedDict
 from stix.client.api import Client, Json
 from stix.client.http import CHUNK, ApiError
 from stix.errors import StixError, UsageError
-from stix.spec.changed import changed_by
-from stix.spec.check import check
-from stix.spec.dag import Dag
-from stix.spec.loader import Loaded, load_file
-from stix.spec.models import PipelineSpec, StageSpec
-from stix.spec.overrides import (
+from stix.spec.changes.changed import changed_by
+from stix.spec.changes.overrides import (
     Overrides,
     missing_values,
     noted,
@@ -25,9 +21,13 @@ from stix.spec.overrides import (
     secret_names,
     split_secrets,
 )
-from stix.spec.pack import pack
+from stix.spec.changes.settings import of_map
+from stix.spec.checks.check import check
+from stix.spec.folders.pack import pack
+from stix.spec.loader import Loaded, load_file
+from stix.spec.models import PipelineSpec, StageSpec
 from stix.spec.problems import Problem, SpecErrors, refused
-from stix.spec.settings import of_map
+from stix.spec.python.dag import Dag
 from stix.spec.storage import is_url
 from stix.spec.support import file_refusals, pipeline_refusals
 from stix.spec.wire import to_wire

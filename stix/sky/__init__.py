@@ -71,11 +71,11 @@ _CLOUDS = (
     "Yotta",
 )
 WORKS = {
-    "Dag": "stix.spec.dag:Dag",
-    "DagExecution": "stix.spec.dag:DagExecution",
+    "Dag": "stix.spec.python.dag:Dag",
+    "DagExecution": "stix.spec.python.dag:DagExecution",
     "Resources": "stix.spec.resources:Resources",
     "Storage": "stix.spec.storage:StorageMount",
-    "StorageMode": "stix.spec.objects:StorageMode",
+    "StorageMode": "stix.spec.python.objects:StorageMode",
     "Task": "stix.spec.stage:StageSpec",
     "clouds": "stix.sky.clouds",
     "get": "stix.sky.requests:get",

@@ -59,8 +59,8 @@ def start(source: Any, name: str | None) -> Any:
 @contextmanager
 def _as_value_error() -> Iterator[None]:
     """SkyPilot's programs look for a ``ValueError`` where a task is refused."""
-    from stix.spec.objects import Refused
     from stix.spec.problems import SpecErrors
+    from stix.spec.python.objects import Refused
 
     try:
         yield
@@ -69,8 +69,8 @@ def _as_value_error() -> Iterator[None]:
 
 
 def _checked(source: Any) -> Any:
-    from stix.spec.dag import Dag
     from stix.spec.models import PipelineSpec, StageSpec
+    from stix.spec.python.dag import Dag
 
     if not isinstance(source, Dag | PipelineSpec | StageSpec):
         raise UsageError(

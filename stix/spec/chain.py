@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stix.spec.problems import Path, Problem, error
-from stix.spec.yamltext import Document
+from stix.spec.yaml.text import Document
 
 _NAMED = {"name"}
 _SERIAL = {"name", "execution"}

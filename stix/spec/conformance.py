@@ -9,16 +9,16 @@ from typing import Any
 
 from stix.spec import chain
 from stix.spec.base import Spec
+from stix.spec.changes.overrides import Overrides
 from stix.spec.keys import Key, keys
 from stix.spec.loader import Loaded, load_text
 from stix.spec.models import PipelineSpec, StageSpec
-from stix.spec.overrides import Overrides
 from stix.spec.problems import GivenErrors, Path, Problem, SpecErrors, dotted
 from stix.spec.sources import Sources
 from stix.spec.statuses import Status
 from stix.spec.support import file_refusals, pipeline_refusals
 from stix.spec.variables import Variables, substituted
-from stix.spec.yamltext import Document, Mark, TextErrors, parse
+from stix.spec.yaml.text import Document, Mark, TextErrors, parse
 
 _UNKNOWN = Status("refused", "remove it", "unknown field")
 

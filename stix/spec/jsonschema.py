@@ -9,12 +9,13 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from stix.spec import forms, places
+from stix.spec import forms
 from stix.spec.base import Spec
 from stix.spec.keys import kinds
 from stix.spec.models import PipelineSpec, StageSpec
 from stix.spec.resources import Resources
 from stix.spec.variables import FIELDS
+from stix.spec.words import places
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ID = "urn:stix:pipeline-file"

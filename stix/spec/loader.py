@@ -10,14 +10,14 @@ from pathlib import Path as FilePath
 
 from pydantic import ValidationError
 
-from stix.spec.check import check
+from stix.spec.changes.overrides import Overrides, declared_secrets, missing_values, noted, override
+from stix.spec.checks.check import check
 from stix.spec.messages import explain
 from stix.spec.models import PipelineSpec, StageSpec
-from stix.spec.overrides import Overrides, declared_secrets, missing_values, noted, override
 from stix.spec.problems import Problem, SpecErrors, nearest, refused
 from stix.spec.reader import Reader, stage_name
 from stix.spec.sources import Sources
-from stix.spec.yamltext import (
+from stix.spec.yaml.text import (
     MAX_BYTES,
     Document,
     TextErrors,
@@ -34,7 +34,7 @@ class Loaded:
 
     Attributes:
         pipeline: With defaults merged, overrides applied and variables substituted. It still
-            holds secret values; `stix.spec.overrides.split_secrets` takes them out.
+            holds secret values; `stix.spec.changes.overrides.split_secrets` takes them out.
         file: Name of the file as given.
         text: Its text, with values of secrets blanked; what was given beside it is noted below.
         warnings: What is odd but not wrong.

@@ -7,8 +7,8 @@ from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from stix.spec import removed
 from stix.spec.base import Spec
+from stix.spec.checks import removed
 from stix.spec.problems import Path, Problem, choose, error
 from stix.spec.resources import Resources
 from stix.spec.stage import StageSpec

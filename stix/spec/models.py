@@ -14,7 +14,7 @@ from stix.spec.envs import Envs, Secrets, secret_map, variables
 from stix.spec.exact import Flag
 from stix.spec.groups import Delay, Names
 from stix.spec.merge import beneath
-from stix.spec.objects import Made
+from stix.spec.python.objects import Made
 from stix.spec.recovery import JobRecovery, Next, RecoveryPolicy, Rule
 from stix.spec.resources import Resources
 from stix.spec.stage import (

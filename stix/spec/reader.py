@@ -11,16 +11,16 @@ from pydantic import ValidationError
 
 from stix.spec import chain, values
 from stix.spec.base import Spec
+from stix.spec.changes.layout import Layout, apply
+from stix.spec.changes.settings import Setting
+from stix.spec.checks.removed import mapped
 from stix.spec.groups import check_group, check_names, sound
-from stix.spec.layout import Layout, apply
 from stix.spec.messages import MOST, explain
 from stix.spec.models import PipelineSpec, StageSpec
 from stix.spec.problems import Path, Problem, error
-from stix.spec.removed import mapped
-from stix.spec.settings import Setting
 from stix.spec.sources import Sources
 from stix.spec.variables import Variables
-from stix.spec.yamltext import Document
+from stix.spec.yaml.text import Document
 
 T = TypeVar("T", bound=Spec)
 

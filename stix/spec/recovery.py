@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from stix.spec import forms, values
-from stix.spec.amounts import whole
 from stix.spec.base import Accepts, Spec, bad
 from stix.spec.problems import choose
+from stix.spec.words.amounts import whole
 
 if TYPE_CHECKING:
     from stix.spec.stage import StageSpec

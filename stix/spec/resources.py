@@ -16,20 +16,20 @@ from pydantic import (
     model_validator,
 )
 
-from stix.spec import alternatives as merging
-from stix.spec import amounts, images, places
-from stix.spec import resourceforms as forms
-from stix.spec.accelforms import asked
-from stix.spec.amounts import flag, text
-from stix.spec.autostop import AutostopForms
 from stix.spec.base import Accepts, Spec, bad
-from stix.spec.disks import DISK_TIERS, Disk
-from stix.spec.objects import ResourcesApi
-from stix.spec.ports import port_list
 from stix.spec.problems import choose
+from stix.spec.python.objects import ResourcesApi
 from stix.spec.recovery import JobRecovery
 from stix.spec.taskconfig import TaskConfig
 from stix.spec.values import kind
+from stix.spec.words import alternatives as merging
+from stix.spec.words import amounts, images, places
+from stix.spec.words import resourceforms as forms
+from stix.spec.words.accelforms import asked
+from stix.spec.words.amounts import flag, text
+from stix.spec.words.autostop import AutostopForms
+from stix.spec.words.disks import DISK_TIERS, Disk
+from stix.spec.words.ports import port_list
 
 NETWORK_TIERS = ("standard", "best")
 MAX_PRIORITY = 1000

@@ -10,9 +10,9 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 from stix.spec import forms, values
 from stix.spec.base import bad
 from stix.spec.exact import Exact, Flag, Json, Kind, Number, Text
-from stix.spec.objects import Made
 from stix.spec.pool import PoolSpec
 from stix.spec.probes import ReadinessProbe, Seconds, probe
+from stix.spec.python.objects import Made
 
 __all__ = ["LoadBalancer", "PoolSpec", "ReplicaPolicy", "ServiceSpec", "Tls"]
 

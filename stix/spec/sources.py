@@ -7,8 +7,8 @@ from typing import Any
 
 from stix.spec.problems import Path, Problem, dotted
 from stix.spec.variables import could_become
-from stix.spec.yamltext import Document
-from stix.spec.yamltext import Mark as Place
+from stix.spec.yaml.text import Document
+from stix.spec.yaml.text import Mark as Place
 
 OLD = {"config": "experimental", "job_recovery": "spot_recovery"}
 """Fields that a file may write by a name that an earlier release of SkyPilot had."""

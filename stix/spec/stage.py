@@ -16,7 +16,6 @@ from pydantic import (
 
 from stix.spec import forms, values
 from stix.spec.base import Accepts, Also, Spec, bad
-from stix.spec.docker import LOGIN
 from stix.spec.edges import InputSpec, OutputSpec
 from stix.spec.envs import (
     Envs,
@@ -28,14 +27,15 @@ from stix.spec.envs import (
     variables,
 )
 from stix.spec.exact import Map, Number
+from stix.spec.python.task_api import TaskApi
 from stix.spec.recovery import RecoveryPolicy
 from stix.spec.resources import Resources
 from stix.spec.service import PoolSpec, ServiceSpec, apart
 from stix.spec.storage import StorageMount
-from stix.spec.task_api import TaskApi
 from stix.spec.taskconfig import TaskConfig, once
 from stix.spec.variables import FIELDS, Variables, asks, distinct, exact, substituted
 from stix.spec.volumes import ResolvedVolume, VolumeMount
+from stix.spec.words.docker import LOGIN
 from stix.spec.workdir import Workdir
 
 Duration = Annotated[

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from stix.spec.autostop import Autostop
 from stix.spec.base import Spec
 from stix.spec.edges import InputSpec, OutputSpec
 from stix.spec.models import PipelineSpec
@@ -15,6 +14,7 @@ from stix.spec.recovery import JobRecovery, RecoveryPolicy, Rule
 from stix.spec.resources import Resources
 from stix.spec.stage import StageSpec
 from stix.spec.storage import MODES, StorageMount, is_url
+from stix.spec.words.autostop import Autostop
 
 Word = Literal["used", "mapped", "refused"]
 

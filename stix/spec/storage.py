@@ -12,8 +12,8 @@ from stix.spec import values
 from stix.spec.base import Accepts, bad
 from stix.spec.exact import Flag
 from stix.spec.mountconfig import StorageConfig
-from stix.spec.objects import StorageApi
 from stix.spec.problems import choose
+from stix.spec.python.objects import StorageApi
 from stix.spec.short import Short
 from stix.spec.variables import exact
 

@@ -9,8 +9,8 @@ from pydantic import ConfigDict, Field, model_validator
 from stix.spec import values
 from stix.spec.base import bad
 from stix.spec.exact import Exact, Flag, Text
-from stix.spec.places import SKY_CLOUDS
 from stix.spec.short import Short
+from stix.spec.words.places import SKY_CLOUDS
 
 SUB_PATH = "[a-zA-Z0-9._-][a-zA-Z0-9./_-]*"
 _FIX = "write the name of a volume, or a map with name, size or host_path"

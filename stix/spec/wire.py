@@ -9,7 +9,7 @@ from pydantic import BaseModel, SecretStr
 from stix.spec.exact import Exact, given
 from stix.spec.models import PipelineSpec, Resources, StageSpec
 from stix.spec.short import Short
-from stix.spec.yamlwrite import dump
+from stix.spec.yaml.write import dump
 
 VERSION = 1
 

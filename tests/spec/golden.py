@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from stix.spec.base import Spec
+from stix.spec.changes.overrides import Overrides
 from stix.spec.conformance import Report, report
 from stix.spec.models import PipelineSpec
-from stix.spec.overrides import Overrides
 from stix.spec.recovery import JobRecovery
 from stix.spec.resources import Resources
 from stix.spec.stage import StageSpec

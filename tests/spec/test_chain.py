@@ -7,7 +7,7 @@ import pytest
 from stix.spec.chain import split
 from stix.spec.loader import load_text
 from stix.spec.problems import SpecErrors
-from stix.spec.yamltext import parse
+from stix.spec.yaml.text import parse
 
 
 @pytest.mark.parametrize(

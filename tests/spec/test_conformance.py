@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from stix.spec.base import Spec
+from stix.spec.changes.overrides import Overrides
 from stix.spec.conformance import Report, of_pipeline, report
 from stix.spec.keys import keys, kinds
 from stix.spec.models import PipelineSpec
-from stix.spec.overrides import Overrides
 from stix.spec.resources import Resources
 from stix.spec.stage import StageSpec
 from stix.spec.statuses import TABLE, Cases, Status
@@ -29,7 +29,7 @@ NEEDS_CORPUS = "documents of third parties; STIX_SKY_CORPUS names the folder tha
 
 
 OLD: dict[type[Spec], set[str]] = {StageSpec: {"experimental"}, Resources: {"spot_recovery"}}
-"""Fields of earlier releases of SkyPilot, which `stix.spec.removed` maps."""
+"""Fields of earlier releases of SkyPilot, which `stix.spec.checks.removed` maps."""
 
 
 def statuses(found: Report) -> dict[str, str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stix.spec.changes.overrides import Overrides
 from stix.spec.expand import points
 from stix.spec.loader import load_text
-from stix.spec.overrides import Overrides
 from stix.spec.problems import SpecErrors
 from stix.spec.wire import from_wire, to_wire
 

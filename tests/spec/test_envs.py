@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from stix.spec.changes.overrides import Overrides
 from stix.spec.envs import secret_map, variables
 from stix.spec.loader import load_text
 from stix.spec.models import PipelineSpec, StageSpec
-from stix.spec.overrides import Overrides
 from stix.spec.problems import SpecErrors
 from stix.spec.variables import Variables
 from stix.spec.wire import from_wire, to_wire

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import stix
+from stix.spec.changes.overrides import Overrides
 from stix.spec.loader import load_file, load_text
 from stix.spec.models import PipelineSpec, StageSpec
-from stix.spec.overrides import Overrides
 
 TASK = """\
 # A fine-tuning task in SkyPilot's words.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from stix.spec.changes.overrides import Overrides
 from stix.spec.loader import load_file, load_text
-from stix.spec.overrides import Overrides
 from stix.spec.problems import Problem, SpecErrors
 
 # name: (text, line, column, path, part of the message, part of the fix)

@@ -12,7 +12,7 @@ from stix.spec.resources import Resources
 from stix.spec.sky import canonical
 from stix.spec.stage import StageSpec
 from stix.spec.wire import stage_to_wire
-from stix.spec.yamlwrite import dump
+from stix.spec.yaml.write import dump
 
 NAMES = st.text("abcdefgh-123", min_size=1, max_size=8)
 SPACES = st.sampled_from(

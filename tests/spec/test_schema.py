@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from stix.spec.jsonschema import DIALECT, ID, models, schema
-from stix.spec.yamltext import TextErrors, parse
+from stix.spec.yaml.text import TextErrors, parse
 from tests.spec.sky.rows import CORPUS, rows
 
 ROOT = Path(__file__).resolve().parents[2]

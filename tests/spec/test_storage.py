@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from stix.spec.changes.overrides import Overrides
 from stix.spec.loader import load_text
 from stix.spec.models import PipelineSpec, StageSpec
-from stix.spec.overrides import Overrides
 from stix.spec.problems import SpecErrors
 from stix.spec.storage import StorageMount
 from stix.spec.wire import from_wire, to_wire

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from stix.spec.changes.overrides import Overrides
 from stix.spec.loader import load_text
 from stix.spec.models import StageSpec
-from stix.spec.overrides import Overrides
 from stix.spec.resources import Resources
 from stix.spec.support import pipeline_refusals, refusals
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from stix.spec.loader import load_text
+from stix.spec.problems import SpecErrors
 from stix.spec.stage import StageSpec
 from stix.spec.taskconfig import TaskConfig
 from stix.spec.wire import from_wire, to_wire
@@ -66,11 +67,13 @@ def test_what_a_server_may_know_passes() -> None:
     assert TaskConfig.model_validate(given).overrides() == given
 
 
-def test_dates_and_numbers_in_free_parts_become_text() -> None:
-    text = "run: x\nconfig: {kubernetes: {pod_config: {made: 2020-01-01, 5: a}}}\n"
+def test_keys_in_free_parts_become_text_and_dates_are_refused() -> None:
+    text = "run: x\nconfig: {kubernetes: {pod_config: {made: '2020-01-01', 5: a}}}\n"
     config = load_text(text).pipeline.stages["task"].config
     assert config is not None
     assert config.overrides() == {"kubernetes": {"pod_config": {"made": "2020-01-01", "5": "a"}}}
+    with pytest.raises(SpecErrors, match=r"pod_config\.made: a date is no text"):
+        load_text(text.replace("'", ""))
 
 
 def test_the_wire_keeps_what_was_given_and_adds_nothing() -> None:

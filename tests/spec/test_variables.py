@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stix.spec.changes.overrides import Overrides
 from stix.spec.loader import load_text
 from stix.spec.models import PipelineSpec, StageSpec
-from stix.spec.overrides import Overrides
 from stix.spec.problems import SpecErrors
 from stix.spec.service import ServiceSpec
 from stix.spec.storage import StorageMount

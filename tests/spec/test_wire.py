@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from stix.spec.check import check
+from stix.spec.changes.overrides import Overrides
+from stix.spec.checks.check import check
 from stix.spec.loader import load_text
 from stix.spec.models import PipelineSpec
-from stix.spec.overrides import Overrides
 from stix.spec.wire import from_wire, stage_to_wire, to_wire, to_yaml
 
 names = st.from_regex(r"[A-Za-z][A-Za-z0-9]{0,3}(_[a-z0-9])?", fullmatch=True)

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stix.spec.pack import pack
+from stix.spec.folders.pack import pack
 from stix.storage.artifacts import ArtifactStore
 from stix.storage.artifacts.manifest import CHUNK_SIZE, Entry, Manifest, build, decode, sha256
 from stix.storage.base import Corrupt, StorageError

@@ -25,10 +25,10 @@ from stix.ledger import Ledger
 from stix.ledger.submission import new_run
 from stix.plan.place import place
 from stix.secrets import Vault
+from stix.spec.changes.overrides import Overrides, split_secrets
 from stix.spec.expand import points
+from stix.spec.folders.pack import pack
 from stix.spec.loader import load_file
-from stix.spec.overrides import Overrides, split_secrets
-from stix.spec.pack import pack
 from stix.spec.recovery import RecoveryPolicy
 from stix.spec.wire import from_wire
 from stix.storage.artifacts import ArtifactStore

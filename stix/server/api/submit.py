@@ -16,11 +16,11 @@ from stix.secrets import Redactor
 from stix.server.api.encode import plain
 from stix.server.api.system import Here
 from stix.server.context import Context
-from stix.spec.check import check
+from stix.spec.changes.overrides import missing_values
+from stix.spec.checks.check import check
 from stix.spec.ids import new_run_id
 from stix.spec.messages import explain
 from stix.spec.models import PipelineSpec
-from stix.spec.overrides import missing_values
 from stix.spec.problems import Problem, SpecErrors, error
 from stix.spec.storage import is_url
 from stix.spec.support import pipeline_refusals

@@ -7,17 +7,19 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from stix.spec import chain, docker, paths
+from stix.spec import chain
+from stix.spec.checks import paths
+from stix.spec.checks.removed import mapped
 from stix.spec.groups import check_group
 from stix.spec.messages import MOST, explain
 from stix.spec.problems import Path, Problem, SpecErrors, error
 from stix.spec.redact import redacted, values_of
-from stix.spec.removed import mapped
 from stix.spec.sky.task import task
 from stix.spec.sources import Sources
 from stix.spec.stage import StageSpec
 from stix.spec.variables import Variables
-from stix.spec.yamltext import Document, TextErrors, misplaced_dates, parse
+from stix.spec.words import docker
+from stix.spec.yaml.text import Document, TextErrors, misplaced_dates, parse
 
 NAME = "<string>"
 

@@ -6,16 +6,16 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from stix.spec import docker, images, instances
-from stix.spec.alternatives import GKE_TPUS, cloud_of
-from stix.spec.autostop import Autostop
-from stix.spec.disks import ATTACH_MODES, DISK_TIERS, STORAGE_TYPES
 from stix.spec.exact import given
 from stix.spec.recovery import JobRecovery
 from stix.spec.resources import Resources
 from stix.spec.sky.config import cluster_overrides
 from stix.spec.sky.storage import disks, requires_fuse
 from stix.spec.stage import StageSpec
+from stix.spec.words import docker, images, instances
+from stix.spec.words.alternatives import GKE_TPUS, cloud_of
+from stix.spec.words.autostop import Autostop
+from stix.spec.words.disks import ATTACH_MODES, DISK_TIERS, STORAGE_TYPES
 
 _OLD_DISK_SIZE = 256
 """SkyPilot takes its former default for a size that nobody asked for."""

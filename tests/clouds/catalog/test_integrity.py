@@ -11,7 +11,7 @@ import pytest
 from stix.clouds.catalog import Catalog, Row
 from stix.clouds.catalog.catalog import BUNDLED
 from stix.clouds.catalog.rows import ACCELERATOR, ANYWHERE, CONFIDENCE, ESTIMATE, MACHINE, SLICE
-from stix.spec import accelerators, instances
+from stix.spec.words import accelerators, instances
 
 ROOT = Path(__file__).resolve().parents[3]
 CATALOG = Catalog.load()

@@ -1,0 +1,1 @@
+"""What the command line and Python change in a pipeline before it is read."""

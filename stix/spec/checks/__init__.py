@@ -1,0 +1,1 @@
+"""What a valid pipeline can still get wrong."""

@@ -1,0 +1,1 @@
+"""A working directory on its way to a node: which files, and how they are packed."""

@@ -1,0 +1,1 @@
+"""The small languages inside fields of resources, and the facts they need."""
