@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stix.spec.trees import bad_name
+from stix.spec.folders.trees import bad_name
 from stix.storage.artifacts.chunks import WORKERS, ordered
 from stix.storage.base import NotInStore, StorageError
 from stix.storage.registry import open_store

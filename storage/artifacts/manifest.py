@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from stix.spec.trees import bad_link, bad_name
+from stix.spec.folders.trees import bad_link, bad_name
 from stix.storage.base import Corrupt, StorageError
 
 CHUNK_SIZE = 16 * 2**20

@@ -6,7 +6,7 @@ import tarfile
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, BinaryIO, Self, cast
 
-from stix.spec.trees import TAR_END, tar_header, tar_padding
+from stix.spec.folders.trees import TAR_END, tar_header, tar_padding
 from stix.storage.artifacts.chunks import ordered
 from stix.storage.artifacts.manifest import (
     EXECUTABLE_MODE,
