@@ -26,6 +26,7 @@ from stix.spec.envs import (
     split_secret_references,
     variables,
 )
+from stix.spec.estimate import EstimateSpec
 from stix.spec.exact import Map, Number
 from stix.spec.python.task_api import TaskApi
 from stix.spec.recovery import RecoveryPolicy
@@ -74,6 +75,7 @@ class StageSpec(TaskApi, Spec):
         recovery: What to do when something goes wrong, by kind of event.
         cache: Whether outputs of an earlier run may serve; default: true if it declares outputs.
         timeout: Time for one attempt, in seconds or such as ``30m``.
+        estimate: What is expected of one run: its time, the sizes of its data; for the plan.
         volumes: Path on the node to a volume.
         managed_secrets: Secrets that lie in SkyPilot's server, by reference.
         service: Replicas of the command behind a load balancer.
@@ -121,6 +123,7 @@ class StageSpec(TaskApi, Spec):
     recovery: RecoveryPolicy | None = None
     cache: Annotated[bool | None, Field(strict=True)] = None
     timeout: Duration | None = None
+    estimate: EstimateSpec | None = None
     # Parsed so that SkyPilot's files load; stix.spec.support says which of them act.
     volumes: dict[str, VolumeMount] = Field(default_factory=dict)
     volume_mounts: list[ResolvedVolume] | None = None

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from stix.spec.base import Spec
 from stix.spec.edges import InputSpec, OutputSpec
+from stix.spec.estimate import EstimateSpec
 from stix.spec.models import PipelineSpec
 from stix.spec.recovery import JobRecovery, RecoveryPolicy, Rule
 from stix.spec.resources import Resources
@@ -126,6 +127,10 @@ def _flag(value: Any) -> tuple[str, str]:
     return ("false" if value is False else "true"), ""
 
 
+def _disk_size(value: Any) -> tuple[str, str]:
+    return ("256" if str(value).strip().lower() in ("256", "256gb", "256gi") else "any other"), ""
+
+
 def _execution(value: Any) -> tuple[str, str]:
     return ("parallel" if value == "parallel" else "serial"), ""
 
@@ -188,7 +193,7 @@ _ACCELERATORS = {
 
 STAGE: dict[str, Status | Cases] = {
     **_used("name num_nodes resources file_mounts setup run envs needs"),
-    **_used("matrix max_parallel allowed_failures when recovery cache timeout"),
+    **_used("matrix max_parallel allowed_failures when recovery cache timeout estimate"),
     "workdir": Cases(
         _workdir,
         {
@@ -271,7 +276,13 @@ RESOURCES: dict[str, Status | Cases] = {
     "_cluster_config_overrides": _NO_CONFIG,
     "_no_missing_accel_warnings": _mapped("nothing", "it silences a message of SkyPilot"),
     "ports": _refused("ports are not opened", "remove ports"),
-    "disk_size": _refused("the size of the disk is not chosen", "remove disk_size"),
+    "disk_size": Cases(
+        _disk_size,
+        {
+            "256": _mapped("its default", "SkyPilot, too, takes its former default for no wish"),
+            "any other": _refused("the size of the disk is not chosen", "remove disk_size"),
+        },
+    ),
     "disk_tier": _refused("the tier of the disk is not chosen", "remove disk_tier"),
     "network_tier": _refused("the tier of the network is not chosen", "remove network_tier"),
     "local_disk": _refused("local disks are not chosen", "remove local_disk"),
@@ -333,6 +344,7 @@ TABLE: dict[type[Spec], dict[str, Status | Cases]] = {
     Rule: _used("retries backoff max_backoff next exit_codes free_exit_codes"),
     InputSpec: _used("from path"),
     OutputSpec: _used("path"),
+    EstimateSpec: _used("time accelerators outputs inputs checkpoint"),
 }
 """Every key that a model accepts. What lies below a refused key is refused with it."""
 

@@ -39,7 +39,7 @@ GROUPS: dict[str, type[Spec]] = {
 _STIX_ALONE = {
     "secret_references",
     *("needs", "matrix", "max_parallel", "allowed_failures", "when", "recovery", "cache"),
-    *("timeout", "defaults", "stages", "deadline"),
+    *("timeout", "estimate", "defaults", "stages", "deadline"),
 }
 
 
