@@ -9,13 +9,11 @@ from pydantic import BaseModel, ValidationError
 
 from stix.spec.base import Spec
 from stix.spec.checks import removed
-from stix.spec.problems import Path, Problem, choose, error
+from stix.spec.problems import MOST, Path, Problem, choose, error
 from stix.spec.resources import Resources
 from stix.spec.stage import StageSpec
 from stix.spec.variables import could_become
 
-MOST = 100
-"""Mistakes told of one stage; each costs a look for the nearest right word."""
 _ALSO = {
     "accelerators": ("gpus",),
     "infra": ("cloud", "region", "zone"),

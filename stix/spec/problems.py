@@ -9,6 +9,9 @@ from typing import Any
 
 from stix.errors import StixError
 
+MOST = 100
+"""Mistakes that are shown of one stage; behind so many nobody reads on."""
+
 Path = tuple[str | int, ...]
 """Where a field lies, from the top of the pipeline."""
 

@@ -15,14 +15,15 @@ from stix.spec.changes.layout import Layout, apply
 from stix.spec.changes.settings import Setting
 from stix.spec.checks.removed import mapped
 from stix.spec.groups import check_group, check_names, sound
-from stix.spec.messages import MOST, explain
+from stix.spec.messages import explain
 from stix.spec.models import PipelineSpec, StageSpec
-from stix.spec.problems import Path, Problem, error
+from stix.spec.problems import MOST, Path, Problem, error
 from stix.spec.sources import Sources
 from stix.spec.variables import Variables
 from stix.spec.yaml.text import Document
 
 T = TypeVar("T", bound=Spec)
+MAX_STAGES = 5000
 
 
 def stage_name(text: str) -> str:
@@ -91,6 +92,10 @@ class Reader:
             said = f"stages must be a map of stages, not {values.kind(given)}"
             self.problems.append(error(("stages",), said if given else "there are no stages", fix))
             given = {}
+        if len(given) > MAX_STAGES:
+            said = f"{len(given)} stages are too many; a pipeline has at most {MAX_STAGES}"
+            self.problems.append(error(("stages",), said, "write points of a stage as its matrix"))
+            return None
         layout = Layout({k: v for k, v in raw.items() if k != "stages"}, dict(given))
         self._set(layout)
         raw, given = layout.top, layout.stages

@@ -41,7 +41,7 @@ def assert_refused(done: subprocess.CompletedProcess[str], code: int, *words: st
 
 
 FILES = {
-    "bad_yaml": ("stages:\n  a:\n    run: 'open\n", ["file.yaml:4:1", "quotation"]),
+    "bad_yaml": ("stages:\n  a:\n    run: 'open\n", ["file.yaml:3:10", "quotation"]),
     "tab": ("stages:\n\ta:\n    run: x\n", ["file.yaml:2:"]),
     "duplicate_key": ("stages:\n  a:\n    run: x\n    run: y\n", ["file.yaml:4:5", "run"]),
     "near_miss": ("stages:\n  a:\n    rnu: x\n", ["file.yaml:3:5", "rnu", "run"]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -187,12 +187,12 @@ def override(pipeline: PipelineSpec, given: Overrides) -> PipelineSpec:
 def missing_values(pipeline: PipelineSpec, *, secrets: bool = True) -> list[Problem]:
     """Variables, and secrets if asked, that are declared and have no value."""
     found = []
-    for at, holder in _holders(pipeline):
-        for name, value in holder.envs.items():
+    for at, envs, hidden in _holders(pipeline):
+        for name, value in envs.items():
             if value is None:
                 fix = f'give it with --env {name}=VALUE, or write {name}: "" for an empty one'
                 found.append(error((*at, "envs", name), f"the variable {name} has no value", fix))
-        for name, secret in holder.secrets.items():
+        for name, secret in hidden.items():
             if secrets and secret is None:
                 fix = f"pass --secret {name} (from the environment) or --secret {name}=VALUE"
                 message = f"the secret {name} has no value"
@@ -200,16 +200,17 @@ def missing_values(pipeline: PipelineSpec, *, secrets: bool = True) -> list[Prob
     return found
 
 
-def _holders(pipeline: PipelineSpec) -> list[tuple[Path, PipelineSpec]]:
+_Envs = Mapping[str, str | None]
+_Secrets = Mapping[str, SecretStr | None]
+
+
+def _holders(pipeline: PipelineSpec) -> Iterator[tuple[Path, _Envs, _Secrets]]:
     """The pipeline, then each stage with only what the pipeline does not declare itself."""
-    out: list[tuple[Path, PipelineSpec]] = [((), pipeline)]
+    yield (), pipeline.envs, pipeline.secrets
     for name, stage in pipeline.resolved().stages.items():
-        own = PipelineSpec(
-            envs={k: v for k, v in stage.envs.items() if k not in pipeline.envs or v is not None},
-            secrets={k: v for k, v in stage.secrets.items() if k not in pipeline.secrets},
-        )
-        out.append((("stages", name), own))
-    return out
+        envs = {k: v for k, v in stage.envs.items() if k not in pipeline.envs or v is not None}
+        secrets = {k: v for k, v in stage.secrets.items() if k not in pipeline.secrets}
+        yield ("stages", name), envs, secrets
 
 
 def split_secrets(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path as FilePath
 from urllib.parse import quote
 
@@ -12,7 +13,7 @@ from stix.spec.checks.hints import hints
 from stix.spec.expand import MAX_POINTS, count, point_key
 from stix.spec.expressions import ExpressionError, references
 from stix.spec.models import PipelineSpec, StageSpec
-from stix.spec.problems import Path, Problem, choose, error, warning
+from stix.spec.problems import MOST, Path, Problem, choose, error, warning
 from stix.spec.words import docker
 
 OWN_VARIABLES = frozenset(
@@ -41,8 +42,10 @@ def check(
         problems.append(error((), "the pipeline has no stages", "add a stage"))
     buckets = mountcheck.made(pipeline)
     for name, stage in pipeline.stages.items():
+        if len(problems) > MOST and sum(p.severity == "error" for p in problems) > MOST:
+            break  # whoever corrects these sees the rest the next time
         at: Path = ("stages", name)
-        problems += _edges(pipeline, name, stage)
+        problems += islice(_edges(pipeline, name, stage), MOST)
         problems += _idle(at, stage, idle)
         problems += _contents(at, stage)
         problems += mountcheck.mounts(at, stage, buckets)
@@ -58,20 +61,21 @@ def check(
 
 
 def _edges(pipeline: PipelineSpec, name: str, stage: StageSpec) -> Iterator[Problem]:
-    others = [other for other in pipeline.stages if other != name]
+    def near(wanted: str) -> str:
+        return choose(wanted, [other for other in pipeline.stages if other != name])
+
     for i, need in enumerate(stage.needs):
         at: Path = ("stages", name, "needs", i)
         if need == name:
             yield error(at, "a stage cannot need itself", "remove it")
         elif need not in pipeline.stages:
-            yield error(at, f"there is no stage {need!r}", choose(need, others))
+            yield error(at, f"there is no stage {need!r}", near(need))
     for key, given in stage.inputs.items():
         at = ("stages", name, "inputs", key)
         if given.stage == name:
             yield error(at, "a stage cannot take its own output", "name another stage")
         elif given.stage not in pipeline.stages:
-            close = choose(given.stage, others)
-            yield error(at, f"there is no stage {given.stage!r}", close)
+            yield error(at, f"there is no stage {given.stage!r}", near(given.stage))
         elif given.output not in (has := pipeline.stages[given.stage].outputs):
             said = f"the stage {given.stage} has no output {given.output!r}"
             fix = choose(given.output, list(has))

@@ -11,8 +11,8 @@ from stix.spec import chain
 from stix.spec.checks import paths
 from stix.spec.checks.removed import mapped
 from stix.spec.groups import check_group
-from stix.spec.messages import MOST, explain
-from stix.spec.problems import Path, Problem, SpecErrors, error
+from stix.spec.messages import explain
+from stix.spec.problems import MOST, Path, Problem, SpecErrors, error
 from stix.spec.redact import redacted, values_of
 from stix.spec.sky.task import task
 from stix.spec.sources import Sources

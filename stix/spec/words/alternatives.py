@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from stix.spec.resources import Resources
 
 _LISTS = ("any_of", "ordered")
+MAX_CHOICES = 1000
 _MEMORY_FIX = "write memory: 16, memory: 16+ or memory: 16GB"
 _NULLABLE = frozenset({"ports", "image_id"})
 """Fields that an alternative may set to null, against what is common."""
@@ -148,6 +149,9 @@ def spread(base: Resources) -> None:
             base.__pydantic_fields_set__.discard("accelerators")
         else:
             _choose(base, asked.entries[0])
+    if len(entries) > MAX_CHOICES:
+        fix = "name fewer accelerators, or fewer places"
+        raise bad(f"{len(entries)} alternatives are too many; {MAX_CHOICES} may be", fix, word)
     if entries:
         _pushed(base, entries)
         base.__pydantic_fields_set__.difference_update(_LISTS)
@@ -161,6 +165,9 @@ def _crossed(
         fix = "put the accelerators into the alternatives"
         said = "several accelerators and a list of alternatives are both given"
         raise bad(said, fix, "accelerators")
+    if len(asked.entries) * max(len(entries), 1) > MAX_CHOICES:
+        fix = "name fewer accelerators, or fewer places"
+        raise bad(f"alternatives are too many; {MAX_CHOICES} may be", fix, "accelerators")
     out: list[Resources] = []
     for entry in entries or [type(base)()]:
         if "accelerators" in entry.model_fields_set:
