@@ -16,15 +16,13 @@ from stix.spec.messages import explain
 from stix.spec.models import PipelineSpec, StageSpec
 from stix.spec.problems import Problem, SpecErrors, nearest, refused
 from stix.spec.reader import Reader, stage_name
-from stix.spec.sources import Sources
+from stix.spec.sources import Sources, read_documents
 from stix.spec.yaml.text import (
     MAX_BYTES,
-    Document,
     TextErrors,
     blanked,
     decoded,
     misplaced_dates,
-    parse,
 )
 
 
@@ -118,19 +116,10 @@ def load_text(
         SpecErrors: it is refused; holds every problem.
     """
     given = given or Overrides()
-    documents = _documents(text, name)
+    documents = read_documents(text, name)
     given = given.settled(declared_secrets(documents) if given.either else ())
     reader = Reader(documents, _stem(name), given.envs, given.settings)
-    pipeline = reader.read()
-    problems = reader.problems
-    if problems and pipeline is not None:
-        # What is wrong inside a stage must not hide what is wrong between the stages.
-        problems += [p for p in check(pipeline, None, idle=True) if reader.sound(p)]
-    elif pipeline is not None:
-        pipeline = override(pipeline, given)
-        problems = missing_values(pipeline, secrets=given.complete)
-        problems += [] if reader.substituted else _substitute(pipeline)
-        problems += check(pipeline, base, idle=reader.chained)
+    pipeline, problems = _checked(reader, given, base)
     located = [reader.sources.locate(p, name) for p in [*reader.told, *problems]]
     errors = [p for p in located if p.severity == "error"] or misplaced_dates(documents)
     if errors or pipeline is None:
@@ -141,11 +130,22 @@ def load_text(
     return Loaded(pipeline, name, stored, warnings, reader.sources)
 
 
-def _documents(text: str, name: str) -> list[Document]:
-    try:
-        return parse(text, name)
-    except TextErrors as refusal:
-        raise SpecErrors(refusal.problems) from None
+def _checked(
+    reader: Reader, given: Overrides, base: FilePath | None
+) -> tuple[PipelineSpec | None, list[Problem]]:
+    """The pipeline with its overrides, and everything that is wrong or odd."""
+    pipeline = reader.read()
+    problems = reader.problems
+    if pipeline is None:
+        return None, problems
+    pipeline = override(pipeline, given)
+    missing = missing_values(pipeline, secrets=given.complete)
+    if problems:
+        # What is wrong in one field must not hide what is wrong in others and between stages.
+        found = [*missing, *check(pipeline, base, idle=True)]
+        return pipeline, problems + [p for p in found if reader.sound(p)]
+    missing += [] if reader.substituted else _substitute(pipeline)
+    return pipeline, missing + check(pipeline, base, idle=reader.chained)
 
 
 def _substitute(pipeline: PipelineSpec) -> list[Problem]:

@@ -24,6 +24,13 @@ from stix.spec.yaml.text import Document
 
 T = TypeVar("T", bound=Spec)
 MAX_STAGES = 5000
+_ALL = "*"
+_OF_OTHERS = {
+    "inputs": ("outputs", "matrix", _ALL),
+    "when": ("outputs", "matrix", _ALL),
+    "file_mounts": ("file_mounts", _ALL),
+}
+"""Fields of other stages that a check of a field looks at."""
 
 
 def stage_name(text: str) -> str:
@@ -57,7 +64,7 @@ class Reader:
         self.settings = settings
         self.problems: list[Problem] = []
         self.told: list[Problem] = []
-        self.pruned: set[str] = set()
+        self.pruned: dict[str, set[str]] = {}
         self.sources = Sources(documents)
         self.chained = False
         self.substituted = True
@@ -148,6 +155,7 @@ class Reader:
         if pipeline is None:
             return None
         whole = pipeline.model_copy(update={"defaults": defaults, "stages": stages})
+        apart = False
         for name in stages if defaults is not None else ():
             one = whole.model_copy(update={"stages": {name: stages[name]}})
             try:
@@ -155,7 +163,12 @@ class Reader:
             except ValidationError as refusal:
                 raw = stages[name].model_dump(exclude_unset=True)
                 self.problems += explain(refusal, raw, StageSpec, ("stages", name))
-        return whole
+                apart = True
+        if not apart:
+            return whole
+        # What they do not say together, nobody can look at; each by itself shows its edges.
+        self.pruned |= {name: {_ALL} for name in stages}
+        return whole.model_copy(update={"defaults": None})
 
     def _what_is_sound(self, raw: Any, at: Path) -> StageSpec:
         """A refused stage without its wrong fields, so that its edges can still be checked."""
@@ -164,12 +177,12 @@ class Reader:
             for p in self.problems
             if p.parts[: len(at)] == at and len(p.parts) > len(at)
         }
-        self.pruned |= {str(field) for field in wrong}
+        fields = self.pruned[str(at[-1])] = {str(field) for field in wrong}
         kept = {k: v for k, v in raw.items() if k not in wrong} if isinstance(raw, dict) else {}
         try:
             return StageSpec.model_validate(kept)
         except ValidationError:
-            self.pruned |= {"outputs", "matrix"}
+            fields.add(_ALL)
             return StageSpec.model_validate({})
 
     def _tell(self, problems: list[Problem]) -> None:
@@ -177,10 +190,15 @@ class Reader:
         self.told += [p for p in problems if p.severity != "error"]
 
     def sound(self, problem: Problem) -> bool:
-        """Whether a problem between stages stands, although some stages are known in part only."""
-        field = problem.parts[2] if len(problem.parts) > 2 else ""
-        unsure = {"inputs", "when"} if {"outputs", "matrix"} & self.pruned else set[str]()
-        return problem.severity == "error" and field in {"needs", "inputs", "when"} - unsure
+        """Whether what ``check`` found stands, although some stages are known in part only."""
+        if problem.severity != "error" or len(problem.parts) < 3:
+            return False
+        stage, field = str(problem.parts[1]), str(problem.parts[2])
+        own = self.pruned.get(stage, set())
+        anywhere = {name for fields in self.pruned.values() for name in fields}
+        if field in own or (_ALL in own and field != "needs"):
+            return False
+        return anywhere.isdisjoint(_OF_OTHERS.get(field, ()))
 
     def _chain(self) -> PipelineSpec | None:
         found = chain.split(self.documents)

@@ -5,13 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from stix.spec.problems import Path, Problem, dotted
+from stix.spec.problems import Path, Problem, SpecErrors, dotted
 from stix.spec.variables import could_become
-from stix.spec.yaml.text import Document
+from stix.spec.yaml.text import Document, TextErrors, parse
 from stix.spec.yaml.text import Mark as Place
 
 OLD = {"config": "experimental", "job_recovery": "spot_recovery"}
 """Fields that a file may write by a name that an earlier release of SkyPilot had."""
+
+
+def read_documents(text: str, file: str) -> list[Document]:
+    """The documents of a YAML text.
+
+    Raises:
+        SpecErrors: it is no YAML, or not one that is safe to read.
+    """
+    try:
+        return parse(text, file)
+    except TextErrors as refusal:
+        raise SpecErrors(refusal.problems) from None
 
 
 @dataclass(frozen=True)

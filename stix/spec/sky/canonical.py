@@ -15,11 +15,11 @@ from stix.spec.messages import explain
 from stix.spec.problems import MOST, Path, Problem, SpecErrors, error
 from stix.spec.redact import redacted, values_of
 from stix.spec.sky.task import task
-from stix.spec.sources import Sources
+from stix.spec.sources import Sources, read_documents
 from stix.spec.stage import StageSpec
 from stix.spec.variables import Variables
 from stix.spec.words import docker
-from stix.spec.yaml.text import Document, TextErrors, misplaced_dates, parse
+from stix.spec.yaml.text import misplaced_dates
 
 NAME = "<string>"
 
@@ -40,7 +40,7 @@ def canonical(
     Raises:
         SpecErrors: the text is refused; holds every problem with line and column.
     """
-    documents = _documents(text)
+    documents = read_documents(text, NAME)
     sources = Sources(documents)
     problems: list[Problem] = []
     if not documents:
@@ -64,13 +64,6 @@ def canonical(
     if wrong:
         raise SpecErrors(wrong)
     return [task(stage) for stage in stages]
-
-
-def _documents(text: str) -> list[Document]:
-    try:
-        return parse(text, NAME)
-    except TextErrors as refusal:
-        raise SpecErrors(refusal.problems) from None
 
 
 def _stage(value: Any, at: Path, context: Variables, problems: list[Problem]) -> list[StageSpec]:
