@@ -61,7 +61,7 @@ def choose(wish: Wish, offers: Sequence[Offer], blocked: Sequence[Block]) -> Pla
             chosen.setdefault(index, choice)
     rejected = refusals.nearest(offers, without=chosen)
     if not chosen:
-        return _unplaced(wish, offers, rejected)
+        return unplaced(wish, offers, rejected)
     first, *others = chosen.values()
     return Placement(
         stage=wish.stage,
@@ -122,7 +122,8 @@ def _tier(
     return [(index, choice) for _, index, choice in ranked]
 
 
-def _unplaced(wish: Wish, offers: Sequence[Offer], rejected: list[Rejected]) -> Unplaced:
+def unplaced(wish: Wish, offers: Sequence[Offer], rejected: Sequence[Rejected]) -> Unplaced:
+    """Why nothing serves a wish, and what to do; ``rejected`` are the nearest first."""
     needs = [need for tier in wish.tiers for need in tier]
     wanted = " or ".join(dict.fromkeys(describe(need) for need in needs))
     return Unplaced(wish.stage, wanted, tuple(rejected[:3]), _fix(needs, offers, rejected))
@@ -141,7 +142,7 @@ def describe(need: Need) -> str:
     return f"{nodes}{', '.join(parts) or 'any machine'} on {need.infra}"
 
 
-def _fix(needs: Sequence[Need], offers: Sequence[Offer], rejected: list[Rejected]) -> str:
+def _fix(needs: Sequence[Need], offers: Sequence[Offer], rejected: Sequence[Rejected]) -> str:
     if not offers:
         return "no cloud has an offer; see what `stix check` says"
     accelerators = {name for offer in offers for name in offer.accelerators}

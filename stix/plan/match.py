@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from stix.plan.offers import Demand, Offer
+from stix.spec.words.accelerators import spelled
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class Need:
         cpus, memory_gib: This much per node; 0 asks for nothing.
         cpus_exact, memory_exact: More will not do (``4`` rather than ``4+``). On a shared
             machine a part of that size is reserved, so that more will do there.
-        accelerators: Name (any case) to the count per node; exact like ``4``.
+        accelerators: Name (any spelling) to the count per node; exact like ``4``.
         max_hourly_cost: USD per hour and node.
         num_nodes: Nodes of the stage, of which all or none are wanted.
     """
@@ -112,9 +114,11 @@ def _amount(
 
 
 def _accelerators(need: Need, offer: Offer) -> Iterator[Reason]:
-    there = {name.lower(): count for name, count in offer.accelerators.items()}
+    if not need.accelerators:
+        return
+    there = {_key(name): count for name, count in offer.accelerators.items()}
     for name, count in need.accelerators.items():
-        have = there.get(name.lower(), 0)
+        have = there.get(_key(name), 0)
         yield from _amount("accelerators", f"x {name}", (count, True), have, offer)
 
 
@@ -134,21 +138,27 @@ def slots(need: Need, offer: Offer) -> float:
         return math.inf
     if not offer.shared:
         return offer.capacity
-    there = {name.lower(): count for name, count in offer.accelerators.items()}
+    there = {_key(name): count for name, count in offer.accelerators.items()}
     limits = [(offer.cpus, need.cpus), (offer.memory_gib, need.memory_gib)]
-    limits += [(there.get(name.lower(), 0), n) for name, n in need.accelerators.items()]
+    limits += [(there.get(_key(name), 0), n) for name, n in need.accelerators.items()]
     per_machine = min((has // wants for has, wants in limits if wants > 0), default=math.inf)
     return offer.capacity * per_machine
 
 
 def demand(need: Need, offer: Offer) -> Demand:
     """What to reserve on ``offer``: only what was asked for, under the offer's own names."""
-    names = {name.lower(): name for name in offer.accelerators}
+    names = {_key(name): name for name in offer.accelerators}
     return Demand(
         cpus=need.cpus,
         memory_gib=need.memory_gib,
-        accelerators={names.get(k.lower(), k): n for k, n in need.accelerators.items() if n},
+        accelerators={names.get(_key(k), k): n for k, n in need.accelerators.items() if n},
     )
+
+
+@lru_cache(maxsize=4096)
+def _key(name: str) -> str:
+    """One word for all spellings of an accelerator: ``A100:80GB`` is ``A100-80GB``."""
+    return spelled(name).lower()
 
 
 def leftover(need: Need, offer: Offer) -> tuple[float, float, float]:

@@ -37,12 +37,10 @@ class Graph:
             self._rows[u, v], self._rows[v, u] = shared[id(table)]
             self.neighbours[u].append(v)
             self.neighbours[v].append(u)
-        self._least: dict[tuple[int, int], float] = {}
         self._shift = {edge: [0.0] * len(rows) for edge, rows in self._rows.items()}
         self._mass = [list(costs) for costs in self.unary]
-        for u, v in pairs:
-            self._least[u, v] = 0.0
-            self._collect(u, v)
+        self._least = dict.fromkeys(pairs, 0.0)  # costs of pairs are 0 or more
+        self._news: set[tuple[int, int]] = set()
 
     @property
     def bound(self) -> float:
@@ -64,7 +62,8 @@ class Graph:
             around = self.neighbours[v]
             before = min(self._mass[v]) + sum(self._least[_edge(v, w)] for w in around)
             for w in around:
-                self._collect(w, v)
+                if (w, v) in self._news:
+                    self._collect(w, v)
             mass = self._mass[v]
             here = min(mass)
             bound += here - before
@@ -85,14 +84,14 @@ class Graph:
         for _ in range(4):
             changed = False
             for v, costs in enumerate(self.unary):
+                if len(self.left[v]) == 1:
+                    plan[v] = self.left[v][0]
+                    continue
                 rows = [self._rows[w, v][plan[w]] for w in self.neighbours[v]]
-                best = min(
-                    self.left[v],
-                    key=lambda i, c=costs, r=rows: c[i] + sum([row[i] for row in r]),  # type: ignore[misc]
-                )
-                now = costs[plan[v]] + sum([row[plan[v]] for row in rows])
-                if costs[best] + sum([row[best] for row in rows]) < now:
-                    plan[v], changed = best, True
+                totals = list(map(sum, zip(costs, *rows, strict=True)))
+                least = min(totals)
+                if least < totals[plan[v]]:
+                    plan[v], changed = totals.index(least), True
             if not changed:
                 break
         return plan
@@ -107,6 +106,7 @@ class Graph:
         self._mass[v] = [m + a + b for m, a, b in zip(self._mass[v], least, mine, strict=True)]
         self._shift[v, w] = [-a for a in least]
         self._least[_edge(v, w)] = 0.0
+        self._news.discard((w, v))
 
     def _spread(self, v: int, later: list[int], weight: float) -> None:
         """Give shares of the costs of v to its pairs with later variables."""
@@ -115,6 +115,7 @@ class Graph:
         for w in later:
             self._shift[v, w] = list(map(add, self._shift[v, w], share))
             self._least[_edge(v, w)] += least
+            self._news.add((v, w))
         rest = 1.0 - weight * len(later)
         self._mass[v] = [rest * cost for cost in self._mass[v]]
 
@@ -140,6 +141,7 @@ class Graph:
         for w in self.neighbours[v]:
             shift = self._shift[v, w]
             self._shift[v, w] = [shift[i] for i in keep]
+            self._news.add((v, w))
 
 
 _MANY = 24

@@ -106,16 +106,21 @@ def build(problem: Problem, left: Sequence[Sequence[int]], timed: bool) -> Model
     places = _places(problem, left)
     grouped = {stage: number for number, group in enumerate(groups(problem)) for stage in group}
     moving = {stage for f in problem.flows if f.gib > 0 for stage in (f.source, f.target)}
-    states = _Reuses(problem, left).states()
-    for stage, found in enumerate(states):
-        kinds = [
-            (
-                places[s.place] if stage in moving else -1,
-                area(problem, stage, s.option) if stage in grouped else -1,
-            )
-            for s in found
-        ]
-        states[stage] = _undominated(found, kinds, problem, stage, timed)
+    reuses = _Reuses(problem, left)
+    linked = {stage for r in problem.reuse for stage in (r.source, r.target)}
+    simple: dict[tuple[object, ...], list[State]] = {}  # equal stages are common
+    states = []
+    for stage, kept in enumerate(left):
+        look = _Look(places, stage in moving, problem, stage in grouped)
+        if stage in linked:
+            found = reuses.of(stage)
+            kinds = [look.kind(problem.stages[stage][s.option]) for s in found]
+            states.append(_undominated(found, kinds, problem, stage, timed))
+            continue
+        name = (id(problem.stages[stage]), stage in moving, stage in grouped, tuple(kept))
+        if name not in simple:
+            simple[name] = _simple(problem.stages[stage], kept, look, timed)
+        states.append(simple[name])
     model = Model(states, len(states))
     _movement(problem, model, places)
     highest = sum(max(s.usd for s in found) for found in states)
@@ -124,6 +129,51 @@ def build(problem: Problem, left: Sequence[Sequence[int]], timed: bool) -> Model
     _exclude(problem, model)
     _areas(problem, model)
     return model
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What others see of an option: where data goes, and the area where a group minds."""
+
+    places: dict[int, int]
+    moving: bool
+    problem: Problem
+    grouped: bool
+
+    def kind(self, option: Option) -> tuple[int, int]:
+        place = self.places[option.location] if self.moving else -1
+        if not self.grouped:
+            return place, -1
+        areas = self.problem.areas
+        return place, areas[option.location] if areas else option.location
+
+
+def _simple(
+    options: Sequence[Option], kept: Sequence[int], look: _Look, timed: bool
+) -> list[State]:
+    """The undominated states of a stage whose cluster is not handed on."""
+    best: dict[tuple[int, int], list[tuple[float, float, int]]] = {}
+    for number in kept:
+        option = options[number]
+        kind = look.kind(option)
+        entry = option.usd, option.seconds, number
+        there = best.get(kind)
+        if there is None:
+            best[kind] = [entry]
+        elif timed:
+            there.append(entry)
+        elif entry < there[0]:
+            there[0] = entry
+    found = []
+    for entries in best.values():
+        least: float | None = None
+        for usd, seconds, number in sorted(entries):
+            if least is None or seconds < least:
+                least = seconds
+                found.append(
+                    State(number, nano(usd), micro(seconds), options[number].location)
+                )
+    return sorted(found)
 
 
 def _places(problem: Problem, left: Sequence[Sequence[int]]) -> dict[int, int]:
@@ -152,11 +202,8 @@ class _Reuses:
             self._sources[target].append(source)
             self._targets[source].append(target)
 
-    def states(self) -> list[list[State]]:
-        return [
-            [state for option in kept for state in self._of(stage, option)]
-            for stage, kept in enumerate(self._left)
-        ]
+    def of(self, stage: int) -> list[State]:
+        return [state for option in self._left[stage] for state in self._of(stage, option)]
 
     def _of(self, stage: int, number: int) -> list[State]:
         option: Option = self._problem.stages[stage][number]
