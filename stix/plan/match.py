@@ -22,6 +22,7 @@ class Need:
         accelerators: Name (any spelling) to the count per node; exact like ``4``.
         max_hourly_cost: USD per hour and node.
         num_nodes: Nodes of the stage, of which all or none are wanted.
+        local_disk_gib, local_disk_exact: Disk inside the machine, likewise.
     """
 
     cloud: str | None = None
@@ -36,6 +37,8 @@ class Need:
     use_spot: bool = False
     max_hourly_cost: float | None = None
     num_nodes: int = 1
+    local_disk_gib: float = 0.0
+    local_disk_exact: bool = False
 
     @property
     def infra(self) -> str:
@@ -51,7 +54,7 @@ class Reason:
 
     Attributes:
         code: ``infra``, ``instance_type``, ``spot``, ``accelerators``, ``cpus``, ``memory``,
-            ``price``, ``capacity`` or ``blocked``.
+            ``local_disk``, ``price``, ``capacity`` or ``blocked``.
         message: What was wanted and what is there.
         gap: How far off, from 0 (hardly) to 1 (nothing of it is there).
     """
@@ -76,6 +79,11 @@ def reasons(need: Need, offer: Offer) -> Iterator[Reason]:
     yield from _amount("cpus", "CPUs", (need.cpus, need.cpus_exact), offer.cpus, offer)
     memory = (need.memory_gib, need.memory_exact)
     yield from _amount("memory", "GiB of memory", memory, offer.memory_gib, offer)
+    if need.local_disk_gib:
+        disk = (need.local_disk_gib, need.local_disk_exact)
+        yield from _amount(
+            "local_disk", "GiB of local disk", disk, offer.local_disk_gib or 0.0, offer
+        )
     if need.max_hourly_cost is not None and offer.price > need.max_hourly_cost:
         yield Reason(
             "price",

@@ -81,6 +81,7 @@ def need_of(resources: Resources, num_nodes: int = 1) -> Need:
     """One alternative (``resources.alternatives()``) in numbers."""
     cpus, more_cpus = resources.cpus_at_least
     memory, more_memory = resources.memory_at_least
+    disk, more_disk = _local_disk(resources.local_disk)
     return Need(
         cloud=resources.cloud,
         region=resources.region,
@@ -94,7 +95,17 @@ def need_of(resources: Resources, num_nodes: int = 1) -> Need:
         use_spot=bool(resources.use_spot),
         max_hourly_cost=resources.max_hourly_cost,
         num_nodes=num_nodes,
+        local_disk_gib=disk,
+        local_disk_exact=not more_disk,
     )
+
+
+def _local_disk(text: str | None) -> tuple[float, bool]:
+    """GiB of ``nvme:1000+``, which counts GB of 10^9 bytes, and whether more will do."""
+    if text is None:
+        return 0.0, True
+    size = text.rpartition(":")[2]
+    return float(size.removesuffix("+")) * 1e9 / 2**30, size.endswith("+")
 
 
 def demand_of(resources: Resources) -> Demand:
