@@ -11,7 +11,9 @@ from stix.plan.solve.eliminate import Elimination
 from stix.plan.solve.model import Model, Table
 from stix.plan.solve.problem import Limits
 
-PASSES = 6
+PASSES = 8
+NARROW = (2, 5)
+"""After these passes the likely states are tried alone."""
 _SHIFT = 44
 """Money comes first, then milliseconds of work, which take fewer bits than this."""
 
@@ -82,6 +84,8 @@ class _Search:
             for number in range(PASSES):
                 guess = graph.improve(graph.run(number % 2 == 1, self._limit()))
                 self._offer([kept[i] for kept, i in zip(left, guess, strict=True)])
+                if number in NARROW:
+                    self._narrow(graph, left)
                 self.explored += sum(map(len, graph.left))
                 if all(len(kept) == 1 for kept in graph.left) or graph.bound > self._limit():
                     break
@@ -98,6 +102,19 @@ class _Search:
             self._offer([kept[i] for kept, i in zip(left, plan, strict=True)])
             return []
         return [(bound, child) for child in self._split(left)]
+
+    def _narrow(self, graph: Graph, left: list[list[int]]) -> None:
+        """The best plan of the likely states alone, where that is cheap to find."""
+        for number in (5, 3, 2):
+            likely = [
+                [kept[i] for i in few]
+                for kept, few in zip(left, graph.likely(number), strict=True)
+            ]
+            exact = Elimination(*self._combined(likely))
+            if exact.entries <= self._limits.entries // 10:
+                self.explored += exact.entries
+                self._offer([kept[i] for kept, i in zip(likely, exact.solve()[1], strict=True)])
+                return
 
     def _split(self, left: list[list[int]]) -> list[list[list[int]]]:
         """One branch per state of the variable with the most states and neighbours."""

@@ -41,6 +41,7 @@ class Graph:
         self._mass = [list(costs) for costs in self.unary]
         self._least = dict.fromkeys(pairs, 0.0)  # costs of pairs are 0 or more
         self._news: set[tuple[int, int]] = set()
+        self._scores = [list(costs) for costs in self.unary]
 
     @property
     def bound(self) -> float:
@@ -71,12 +72,21 @@ class Graph:
             if max(mass) > excess and here <= excess:
                 self._drop(v, [i for i, cost in enumerate(mass) if cost <= excess])
                 mass = self._mass[v]
+            self._scores[v] = mass
             plan[v] = self._decide(v, plan)
             later = [w for w in around if (w < v) == backward]
             if later:
                 weight = 1.0 / max(len(later), len(around) - len(later))
                 self._spread(v, later, weight)
         return [self.left[v][i] for v, i in enumerate(plan)]
+
+    def likely(self, count: int) -> list[list[int]]:
+        """The states of each variable that looked best in the last pass, ``count`` at most."""
+        pairs = zip(self.left, self._scores, strict=True)
+        return [
+            sorted(i for _, i in sorted(zip(scores, left, strict=True))[:count])
+            for left, scores in pairs
+        ]
 
     def improve(self, plan: list[int]) -> list[int]:
         """The plan after moving one variable at a time to where it is cheapest, while it helps."""
