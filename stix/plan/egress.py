@@ -129,6 +129,9 @@ class Load(float):
             other.waited,
         )
 
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
     def __hash__(self) -> int:
         return hash((float(self), self.waited))
 

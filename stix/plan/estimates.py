@@ -111,7 +111,7 @@ class Estimator:
     def __init__(self, history: History) -> None:
         self._history = history
         self._runs: dict[str, dict[Shape, list[Seen]]] = {}
-        self._known: dict[tuple[str, Shape], Estimate] = {}
+        self._known: dict[tuple[object, ...], Estimate] = {}
         self._setups: dict[tuple[str, bool], Estimate] = {}
 
     def runs(self, stage: str) -> dict[Shape, list[Seen]]:
@@ -133,7 +133,8 @@ class Estimator:
     def time(self, stage: Stage, offer: Offer) -> Estimate:
         """Seconds of the command of a stage on an offer."""
         shape = Shape.of(offer, stage.nodes)
-        key = stage.name, shape
+        said = stage.said.time, tuple(stage.said.accelerators.items())
+        key = stage.name, said, shape
         if key not in self._known:
             self._known[key] = self._time(stage, shape)
         return self._known[key]

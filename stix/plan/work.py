@@ -132,7 +132,7 @@ class Reader:
                 waves,
                 (*self._urls(stage, spec), *self._ended(edges)),
                 sum(outputs) * points,
-                left[name],
+                left[name] if any(outputs) else 0.0,
                 _checkpoints(stage.said),
             )
             out.edges += [edge for edge in edges if edge.source not in self._done]
