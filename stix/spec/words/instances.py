@@ -20,6 +20,9 @@ _BY_NAME = {
 _BY_NAME["slurm"] = _BY_NAME["ssh"] = _BY_NAME["kubernetes"]
 COMPLETE = ("aws", "gcp")
 """Clouds of which the table has every type that was offered at its date."""
+_AZURE = re.compile(r"Standard_(?:([DE])(\d\d?)[a-z]*_v[34]|(F)(\d\d?)s_v2)\Z")
+_AZURE_GIB = {"D": 4.0, "E": 8.0, "F": 2.0}
+"""GiB for each vCPU of Azure's older families, by its documentation."""
 _MULTIPLE = re.compile(r"(\d+)x_(.+)\Z")
 
 
@@ -35,6 +38,11 @@ def memory_gib(cloud: str, instance_type: str) -> float | None:
         several = _MULTIPLE.match(instance_type)
         one = known.get(f"1x_{several[2]}") if several else None
         return float(several[1]) * one if several and one else None
+    family = _AZURE.match(instance_type) if cloud == "azure" else None
+    if family and instance_type not in known:
+        name, count = family[1] or family[3], int(family[2] or family[4])
+        # The largest of the family E have less than the rest of it for each vCPU.
+        return count * _AZURE_GIB[name] if name != "E" or count <= 48 else None
     return known.get(instance_type)
 
 

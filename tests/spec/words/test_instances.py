@@ -40,3 +40,14 @@ def test_where_a_type_is_offered() -> None:
     assert instances.elsewhere("p9.huge") == []
     assert len(instances.types("aws")) > 1000
     assert instances.types("nowhere") == []
+
+
+def test_machines_that_are_no_longer_on_offer() -> None:
+    """Old files name them, and SkyPilot knew their memory."""
+    assert instances.memory_gib("aws", "p3.8xlarge") == 244
+    assert instances.memory_gib("azure", "Standard_NC24r") == 224
+    assert instances.memory_gib("azure", "Standard_D8s_v3") == 32
+    assert instances.memory_gib("azure", "Standard_E16_v4") == 128
+    assert instances.memory_gib("azure", "Standard_F4s_v2") == 8
+    assert instances.memory_gib("azure", "Standard_E64_v3") is None  # 432 rather than 512
+    assert instances.memory_gib("azure", "Standard_D8s_v9") is None
