@@ -22,6 +22,8 @@ SCOPES = (SAME, ZONE, REGION, INTERNET)
 INGRESS = "ingress"
 OTHERS = "*"
 """The entry of clouds without one."""
+UNKNOWN = "?"
+"""What a fact calls a region that is not known."""
 _GBIT = 1e9 / 8 / 2**30
 
 
@@ -299,10 +301,10 @@ class Egress:
                 if src in numbers and dst in numbers:
                     yield numbers[src], numbers[dst]
 
-    def _kind(self, place: Place) -> tuple[str, str | None, str]:
+    def _kind(self, place: Place) -> tuple[str, str, str]:
         """What facts can tell a place from others by."""
-        region = place.region if place.region in self._named else ""
-        return place.cloud, region, continent(place.region)
+        region = place.region or UNKNOWN
+        return place.cloud, region if region in self._named else "", continent(region)
 
     @cached_property
     def _named(self) -> frozenset[str]:
@@ -340,7 +342,7 @@ def scope_of(src: Place, dst: Place) -> str:
 @lru_cache(maxsize=4096)
 def _names(place: Place) -> frozenset[str]:
     """What a fact may call a place: its region and its continent."""
-    return frozenset({place.region or "", f"@{continent(place.region)}"})
+    return frozenset({place.region or UNKNOWN, f"@{continent(place.region)}"})
 
 
 @lru_cache(maxsize=1)

@@ -26,7 +26,17 @@ from stix.plan.place import PlanError, wish_of
 from stix.plan.placement import Block
 from stix.plan.regions import Place
 from stix.plan.shelf import Shelf
-from stix.plan.solve import Flow, Infeasible, Limits, Minimize, Movement, Option, Problem, Reuse
+from stix.plan.solve import (
+    Flow,
+    Infeasible,
+    Limits,
+    Minimize,
+    Movement,
+    Option,
+    Problem,
+    Reuse,
+    pareto,
+)
 from stix.plan.solve import solve as best
 from stix.plan.work import Reader, Works
 from stix.spec.models import PipelineSpec
@@ -59,7 +69,8 @@ class Given:
         data: URL, or how it begins, to the place where it lies.
         sizes: ``stage.output`` to its GB, where it is there already.
         blocked: Offers to pass over.
-        zones: What was seen where nodes were asked for; what it blocks is passed over.
+        zones: What was seen where nodes were asked for. What it blocks is passed over by stages
+            that may begin before the block is over.
         history: Earlier runs.
         now: Seconds since the epoch.
         used_gb: Cloud to the GB it sent elsewhere this month, which count against allowances.
@@ -121,6 +132,38 @@ def place_together(
     return _Planner(pipeline.resolved(), goal, given).plan(offers, limits or Limits())
 
 
+@dataclass(frozen=True)
+class Point:
+    """A plan that no other beats in both money and time.
+
+    Attributes:
+        usd, seconds: All of it.
+        offers: Stage to its offer.
+        proven: False where the search stopped short and points may be missing.
+    """
+
+    usd: float
+    seconds: float
+    offers: Mapping[str, Offer]
+    proven: bool = True
+
+
+def front_together(
+    pipeline: PipelineSpec,
+    offers: Sequence[Offer],
+    given: Given | None = None,
+    limits: Limits | None = None,
+) -> list[Point]:
+    """Every plan that no other beats in both money and time, the cheapest first.
+
+    Raises:
+        PlanError: no offer serves some stage.
+        JointError: stages that belong together have no place in common.
+    """
+    planner = _Planner(pipeline.resolved(), Goal(), given or Given())
+    return planner.front(offers, limits or Limits())
+
+
 class _Planner:
     def __init__(self, pipeline: PipelineSpec, goal: Goal, given: Given) -> None:
         self._pipeline, self._goal, self._given = pipeline, goal, given
@@ -150,9 +193,25 @@ class _Planner:
         plan = explained(table, self._goal.minimize, set(self._given.pinned))
         return replace(plan, notes=(*self._notes(plan), *plan.notes))
 
+    def front(self, offers: Sequence[Offer], limits: Limits) -> list[Point]:
+        found = self._candidates(offers)
+        problem, _ = self._problem(found)
+        try:
+            solutions = pareto(problem, limits)
+        except Infeasible as error:
+            raise JointError(error, self._names) from error
+        return [
+            Point(
+                one.usd,
+                one.seconds,
+                {n: found[n].kept[i].offer for n, i in zip(self._names, one.choice, strict=True)},
+                one.gap == 0,
+            )
+            for one in solutions
+        ]
+
     def _candidates(self, offers: Sequence[Offer]) -> dict[str, Candidates]:
         """For each stage; wide pipelines ask for the same thing often."""
-        blocked = [*self._given.blocked, *self._given.zones.blocks(self._given.now)]
         shelf = Shelf(offers)
         matched: dict[str, Matches] = {}
         priced: dict[tuple[str, str], Candidates] = {}
@@ -160,7 +219,8 @@ class _Planner:
         missing: list[Unplaced] = []
         for name, work in self._works.works.items():
             wish = wish_of(name, self._pipeline.stages[name])
-            asked = repr(replace(wish, stage=""))
+            blocked = self._blocked(name)
+            asked = repr((replace(wish, stage=""), blocked))
             if asked not in matched:
                 matched[asked] = matching(wish, shelf, blocked)
             key = asked, repr(self._alike(work))
@@ -177,6 +237,11 @@ class _Planner:
         if missing:
             raise PlanError(missing, self._given.silent)
         return out
+
+    def _blocked(self, name: str) -> list[Block]:
+        """What is blocked when the stage may begin: a shortage of now says little of tonight."""
+        then = self._given.now + self._works.earliest[name]
+        return [*self._given.blocked, *self._given.zones.blocks(then)]
 
     def _alike(self, work: Work) -> Work:
         """The work without its name, where nothing is known by that name."""

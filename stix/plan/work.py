@@ -60,11 +60,13 @@ class Works:
     Attributes:
         works: Name to work, for stages that are still to be placed.
         edges: Between these.
+        earliest: Name to the seconds from now before which it will hardly begin.
         unknown: Outputs that other stages read and whose size nobody knows.
     """
 
     works: dict[str, Work] = field(default_factory=dict)
     edges: list[Edge] = field(default_factory=list)
+    earliest: dict[str, float] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
 
     @property
@@ -114,7 +116,10 @@ class Reader:
         """All stages that have not ended, in the order of the pipeline."""
         out = Works()
         specs = {name: self._stage(name, spec) for name, spec in pipeline.stages.items()}
-        left = _hours_after(pipeline, self._time_of(specs))
+        seconds = self._time_of(specs)
+        left = _hours_after(pipeline, seconds)
+        above = {name: spec.upstream() for name, spec in pipeline.stages.items()}
+        out.earliest = _farthest(above, seconds)
         for name, spec in pipeline.stages.items():
             if name in self._done:
                 continue
@@ -214,17 +219,32 @@ def _checkpoints(said: EstimateSpec) -> Checkpoints | None:
 
 def _hours_after(pipeline: PipelineSpec, seconds: Callable[[str], float]) -> dict[str, float]:
     """Hours from the end of each stage to the end of the run, at the least."""
-    waiting = dict.fromkeys(pipeline.stages, 0)  # for so many stages behind it
-    for spec in pipeline.stages.values():
-        for source in spec.upstream():
-            waiting[source] += 1
-    after = dict.fromkeys(pipeline.stages, 0.0)
+    above = {name: spec.upstream() for name, spec in pipeline.stages.items()}
+    after = _farthest(_reversed(above), seconds)
+    return {name: min(time / 3600.0, HOURS_PER_MONTH) for name, time in after.items()}
+
+
+def _reversed(above: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    below: dict[str, list[str]] = {name: [] for name in above}
+    for name, sources in above.items():
+        for source in sources:
+            below[source].append(name)
+    return below
+
+
+def _farthest(
+    behind: Mapping[str, Sequence[str]], seconds: Callable[[str], float]
+) -> dict[str, float]:
+    """For each stage the longest time of a way through those behind it, without its own."""
+    waiting = {name: len(others) for name, others in behind.items()}
+    ahead = _reversed(behind)
+    found = dict.fromkeys(behind, 0.0)
     ready = [name for name, count in waiting.items() if count == 0]
     for name in ready:
-        through = after[name] + seconds(name) / 3600.0
-        for source in pipeline.stages[name].upstream():
-            after[source] = max(after[source], through)
-            waiting[source] -= 1
-            if waiting[source] == 0:
-                ready.append(source)
-    return {name: min(hours, HOURS_PER_MONTH) for name, hours in after.items()}
+        through = found[name] + seconds(name)
+        for other in ahead[name]:
+            found[other] = max(found[other], through)
+            waiting[other] -= 1
+            if waiting[other] == 0:
+                ready.append(other)
+    return found

@@ -35,7 +35,13 @@ PLACES = [
     ("azure", "westeurope", None),
     ("runpod", "*", None),
 ]
-KINDS = [({}, 4), ({}, 16), ({"A100": 1}, 12), ({"H100": 1}, 26), ({"T4": 1}, 4)]
+KINDS: list[tuple[dict[str, float], float]] = [
+    ({}, 4),
+    ({}, 16),
+    ({"A100": 1}, 12),
+    ({"H100": 1}, 26),
+    ({"T4": 1}, 4),
+]
 
 
 def market(rng: random.Random, count: int) -> list[Offer]:

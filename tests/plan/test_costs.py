@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -25,12 +26,12 @@ SPOT = replace(OFFER, price=8.0, spot=True)
 HOUR = EstimateSpec(time=3600)
 
 
-def pricing(history: History | None = None, **more: object) -> Pricing:
+def pricing(history: History | None = None, **more: Any) -> Pricing:
     history = history or History()
     return replace(Pricing(Estimator(history), history), **more)
 
 
-def work(**more: object) -> Work:
+def work(**more: Any) -> Work:
     return replace(Work(Stage("train", 1, HOUR)), **more)
 
 

@@ -135,7 +135,11 @@ def test_facts(src: str, dst: str, gb: float, usd: float) -> None:
 
 
 def test_a_region_that_is_not_known_is_another_one() -> None:
-    assert FACTS.usd(1, P("aws"), P("aws/us-east-1")) > 0
+    for cloud in ("aws", "gcp", "azure"):
+        here, there = Place(cloud), Place(cloud, "r")
+        (fact,) = FACTS.facts(here, there)
+        assert fact.low == 0 < fact.peak < fact.high
+        assert FACTS.way(here, there, 800).usd_per_gb < FACTS.way(here, P("oci/*"), 800).usd_per_gb
     assert FACTS.usd(1, P("runpod/*"), P("runpod/US")) == 0
 
 
