@@ -99,9 +99,9 @@ class Client:
         """Why a stage ran or was skipped, part by part."""
         return dict(self._get(f"/runs/{segment(run)}/why", stage=stage))
 
-    def plan(self, spec: Mapping[str, Any]) -> Json:
-        """The placement of a pipeline, without running it."""
-        return dict(self._post("/plan", {"spec": spec}, SLOW))
+    def plan(self, spec: Mapping[str, Any], **asked: Any) -> Json:
+        """The placement of a pipeline, without running it; ``asked`` as ``POST /plan`` has it."""
+        return dict(self._post("/plan", {"spec": spec, **asked}, SLOW))
 
     def artifacts(self, run: str | None = None) -> list[Json]:
         """Artifacts, of one run or all."""

@@ -15,9 +15,11 @@ from starlette.exceptions import HTTPException
 from stix.clouds.errors import CloudError
 from stix.errors import StixError, UsageError
 from stix.ledger import LedgerUnavailable, NotFound, WrongState
+from stix.plan.answer import Unmet
 from stix.plan.choose import Unplaced
+from stix.plan.joint import JointError
 from stix.plan.place import PlanError
-from stix.server.api import artifacts, clouds, logs, runs, submit, system
+from stix.server.api import artifacts, clouds, logs, plan, runs, submit, system
 from stix.server.context import Context
 from stix.spec.problems import Problem, SpecErrors
 from stix.spec.problems import error as problem_at
@@ -35,6 +37,8 @@ _STATUS: tuple[tuple[type[StixError], int], ...] = (
     (NotInStore, 404),
     (WrongState, 409),
     (PlanError, 422),
+    (JointError, 422),
+    (Unmet, 422),
     (LedgerUnavailable, 503),
     (CloudError, 502),
 )
@@ -63,7 +67,7 @@ def create_api(context: Context) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _failed)
-    for part in (system, submit, runs, logs, artifacts, clouds):
+    for part in (system, submit, plan, runs, logs, artifacts, clouds):
         app.include_router(part.router, prefix=ROOT)
     return app
 

@@ -50,12 +50,6 @@ class Submission(BaseModel):
     options: Options = Field(default_factory=Options)
 
 
-class PlanRequest(BaseModel):
-    """The body of ``POST /plan``."""
-
-    spec: dict[str, Any]
-
-
 @router.post("/trees", status_code=201)
 async def put_tree(context: Here, request: Request) -> Any:
     """Store the content of a tar stream; nothing is spooled."""
@@ -117,19 +111,6 @@ async def create_run(context: Here, body: Submission) -> dict[str, Any]:
         context.vault.delete(run.id)
         raise
     return {"id": run.id, "name": run.name}
-
-
-@router.post("/plan")
-async def plan(context: Here, body: PlanRequest) -> Any:
-    """Where each stage would run now, and at what price."""
-    from stix.plan.place import place
-    from stix.server.survey import survey
-
-    pipeline = read_spec(body.spec)
-    found = await survey(context)
-    offers = [offer for cloud in found for offer in cloud.offers]
-    silent = {cloud.name: cloud.error for cloud in found if cloud.error is not None}
-    return place(pipeline, offers, silent=silent).to_dict()
 
 
 def read_spec(wire: dict[str, Any]) -> PipelineSpec:
