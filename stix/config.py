@@ -30,6 +30,13 @@ _SCHEMA: Mapping[str, Mapping[str, tuple[type, ...]]] = {
         "spot": (bool,),
     },
     "ssh": {"enabled": (bool,), "pools": (str,)},
+    "catalog": {
+        "urls": (dict,),
+        "secrets": (dict,),
+        "rates": (dict,),
+        "max_move": _NUMBER,
+        "stale_days": _NUMBER,
+    },
     "artifacts": {"url": (str,), "endpoint_url": (str, type(None))},
     "server": {
         "idle_minutes": _NUMBER,
@@ -38,6 +45,8 @@ _SCHEMA: Mapping[str, Mapping[str, tuple[type, ...]]] = {
         "database_url": (str, type(None)),
     },
 }
+_TEXTS = frozenset({"catalog.urls", "catalog.secrets"})
+"""Maps whose values are texts; of other maps they are counts."""
 _WORDS = {int: "a number", float: "a number", dict: "a map", bool: "true or false"}
 
 
@@ -233,7 +242,10 @@ def _check(at: str, name: str, value: Any, allowed: tuple[type, ...]) -> None:
         raise ConfigError(f"{at}: `{name}` must be {words}, not {value!r}")
     if isinstance(value, dict):
         for key, count in value.items():
-            if not isinstance(count, _NUMBER) or isinstance(count, bool) or count < 0:
+            if name in _TEXTS:
+                if not isinstance(count, str):
+                    raise ConfigError(f"{at}: `{name}.{key}` must be text")
+            elif not isinstance(count, _NUMBER) or isinstance(count, bool) or count < 0:
                 raise ConfigError(f"{at}: `{name}.{key}` must be a count, not {count!r}")
     least = 1 if name == "server.engines" else 0
     if isinstance(value, _NUMBER) and value < least:

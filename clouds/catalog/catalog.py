@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
+from stix.clouds.catalog import locations
 from stix.clouds.catalog.query import Query, Wanted
 from stix.clouds.catalog.rows import MACHINE, Kind, Row
 from stix.clouds.catalog.tables import SUFFIX, Table, read
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from stix.clouds.catalog.gpus import Gpu, Place
     from stix.plan.offers import Offer
 
-BUNDLED = Path(__file__).with_name("data")
+BUNDLED = locations.BUNDLED
 
 
 class Catalog:
@@ -30,15 +31,17 @@ class Catalog:
 
     @classmethod
     def load(
-        cls, clouds: Iterable[str] | None = None, folders: Sequence[Path] = (BUNDLED,)
+        cls, clouds: Iterable[str] | None = None, folders: Sequence[Path] | None = None
     ) -> Catalog:
         """The catalog of these clouds (all that there are where none are named).
 
         Args:
             clouds: Names; those without a file are left out.
-            folders: Where to look; a later folder has precedence.
+            folders: Where to look; a later folder has precedence. Usually the files of this
+                package, and before them those that were refreshed.
         """
-        found = {path.stem: path for folder in folders for path in folder.glob(f"*{SUFFIX}")}
+        places = locations.folders() if folders is None else folders
+        found = {path.stem: path for folder in places for path in folder.glob(f"[!.]*{SUFFIX}")}
         kept = set(found) if clouds is None else set(clouds)
         return cls({cloud: path for cloud, path in found.items() if cloud in kept})
 

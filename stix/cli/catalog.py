@@ -10,12 +10,13 @@ import click
 
 from stix.cli.lazy import Entry, LazyGroup
 from stix.cli.options import output_option
-from stix.cli.output import show, table
+from stix.cli.output import message, show, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from stix.clouds.catalog.compare import Change
+    from stix.clouds.catalog.refresh import Held, Outcome
     from stix.clouds.catalog.rows import Kind, Row, Source
     from stix.clouds.catalog.tables import Table
 
@@ -24,6 +25,7 @@ SHOWN = 40
 ENTRIES = {
     "ls": Entry("stix.cli.catalog:ls", "What there is of each cloud, and how old it is."),
     "show": Entry("stix.cli.catalog:show_", "The machines of a cloud, or one machine's prices."),
+    "refresh": Entry("stix.cli.catalog:refresh", "Fetch prices anew from the providers."),
     "diff": Entry("stix.cli.catalog:diff", "What differs between two catalogs."),
 }
 
@@ -217,3 +219,66 @@ def _changes(found: list[Change]) -> str:
     more = f"\n({len(found) - SHOWN} more: -o json)" if len(found) > SHOWN else ""
     heads = ["what", "where", "machine", "gpu", "before", "after", "moved"]
     return f"{table(heads, lines)}{more}\n\n{words}"
+
+
+@click.command("refresh")
+@click.argument("clouds", nargs=-1, metavar="[CLOUD]...")
+@click.option("--dry-run", is_flag=True, help="Ask and compare, and write nothing.")
+@click.option("--accept", is_flag=True, help="Take prices that moved far, and lists that shrank.")
+@output_option
+def refresh(clouds: tuple[str, ...], dry_run: bool, accept: bool, output: str) -> None:
+    """Fetch the prices of CLOUD anew; without one, of all whose credentials are there.
+
+    A list that cannot be believed replaces nothing; exit code 1 if one failed.
+    """
+    from stix.clouds.catalog.refresh import Settings, Wish, refresh_all
+    from stix.config import Config
+
+    wish = Wish(dry_run, accept, _progress if output == "table" else _silent)
+    outcomes = refresh_all(clouds, Settings.of(Config.load()), wish)
+    show(output, [o.to_dict() for o in outcomes], lambda: _refreshed(outcomes))
+    if any(outcome.state == "failed" for outcome in outcomes):
+        raise SystemExit(1)
+
+
+def _silent(cloud: str, done: int, waiting: int) -> None:
+    """No progress."""
+
+
+def _progress(cloud: str, done: int, waiting: int) -> None:
+    message(f"{cloud}: page {done}" + (f" of {done + waiting}" if waiting else ""))
+
+
+def _refreshed(outcomes: list[Outcome]) -> str:
+    """What became of each cloud; below it what was held back, and what went wrong."""
+    lines = []
+    for outcome in outcomes:
+        counts = Counter(change.what for change in outcome.changes)
+        moved = [c.moved for c in outcome.changes if c.moved is not None]
+        ups = sum(part > 0 for part in moved)
+        numbers = (counts["added"], counts["removed"], ups, len(moved) - ups, len(outcome.held))
+        rows = outcome.rows or "-"
+        lines.append((outcome.cloud, outcome.state, rows, *numbers))
+    heads = ["cloud", "state", "rows", "added", "gone", "up", "down", "held back"]
+    held = [price for outcome in outcomes for price in outcome.held]
+    parts = [table(heads, lines)]
+    if held:
+        shown = [_held(price) for price in held[:SHOWN]]
+        names = ["held back", "where", "gpu", "kept", "says now", "moved"]
+        parts.append(table(names, shown))
+        more = f"({len(held) - SHOWN} more: -o json) " if len(held) > SHOWN else ""
+        parts.append(f"{more}--accept takes them.")
+    for outcome in outcomes:
+        if outcome.error:
+            fix = f"\n  fix: {outcome.fix}" if outcome.fix else ""
+            error = outcome.error.removeprefix(f"{outcome.cloud}: ")
+            parts.append(f"{outcome.cloud}: {error}{fix}")
+    return "\n\n".join(parts)
+
+
+def _held(price: Held) -> tuple[str, ...]:
+    place = "/".join(p for p in (price.cloud, price.region, price.zone) if p and p != "*")
+    gpu = f"{price.accelerator}:{price.accelerator_count:g}" if price.accelerator else "-"
+    name = price.instance_type + (" (spot)" if price.market == "spot" else "")
+    moved = f"{price.after / price.before - 1:+.1%}"
+    return name, place, gpu, f"${price.before:,.4f}", f"${price.after:,.4f}", moved

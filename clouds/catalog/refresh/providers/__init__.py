@@ -1,0 +1,1 @@
+"""One price list per file; each is named by an entry point of the group ``stix.refreshers``."""
