@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from heapq import nsmallest
 
 from stix.plan.choose import Wish
 from stix.plan.costs import Pricing, Quote, Work
@@ -20,6 +21,7 @@ from stix.plan.placement import REJECTED_KEPT, Block, Choice, Rejected
 from stix.plan.regions import Place
 from stix.plan.shelf import Shelf, named, nearest
 
+BEATEN_KEPT = 40
 NEVER_ENDS = "preemption"
 """Code of offers on which a stage would be interrupted again and again before it ends."""
 
@@ -48,6 +50,21 @@ class Match:
         return leftover(self.need, self.offer), named(self.offer)
 
 
+@dataclass(frozen=True)
+class Beaten:
+    """Offers that serve, each with the one of its place that is not dearer and not slower.
+
+    There may be thousands, which many stages share.
+    """
+
+    pairs: Sequence[tuple[Match, Match]] = ()
+
+    @cached_property
+    def first(self) -> list[tuple[Match, Match]]:
+        """The best of them, at most ``BEATEN_KEPT``."""
+        return nsmallest(BEATEN_KEPT, self.pairs, key=lambda p: (p[0].tier, named(p[0].offer)))
+
+
 @dataclass
 class Matches:
     """What serves a stage and what does not.
@@ -56,11 +73,13 @@ class Matches:
         found: The offers that serve.
         refused: Code of a reason to how many offers it rules out.
         nearest: The offers that are nearest to serving, at most ``REJECTED_KEPT``.
+        reduced: What tells offers apart, to the cheapest of each kind and those they beat.
     """
 
     found: list[Match] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
     nearest: list[Rejected] = field(default_factory=list)
+    reduced: dict[object, tuple[list[Match], Beaten]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -85,12 +104,13 @@ class Candidates:
 
     Attributes:
         kept: Those that a best plan may need, the cheapest first.
-        beaten: (an offer that serves, the one of its place that is not dearer and not slower).
+        beaten: The others: those that a cheaper one beats whatever the stage is, and those that
+            one beats which is not slower with this stage.
         refused, nearest: As in ``Matches``.
     """
 
     kept: list[Candidate] = field(default_factory=list)
-    beaten: list[tuple[Match, Match]] = field(default_factory=list)
+    beaten: tuple[Beaten, Beaten] = (Beaten(), Beaten())
     refused: Counter[str] = field(default_factory=Counter)
     nearest: list[Rejected] = field(default_factory=list)
 
@@ -128,7 +148,8 @@ def candidates(
     """
     out = Candidates(refused=matches.refused.copy(), nearest=matches.nearest)
     quoted: dict[tuple[object, ...], list[Candidate]] = {}
-    for match in _cheapest(matches.found, _alike(work, pricing, every_machine), out):
+    winners, dearer = _reduced(matches, work, pricing, every_machine)
+    for match in winners:
         quote = pricing.quote(work, match.offer)
         if quote.usd == float("inf"):
             out.refused[NEVER_ENDS] += 1
@@ -136,24 +157,39 @@ def candidates(
         kind = match.offer.instance_type if every_machine else ""
         place = Place.of(match.offer), match.tier, kind
         quoted.setdefault(place, []).append(Candidate(match, quote))
+    slower: list[tuple[Match, Match]] = []
     for there in quoted.values():
-        there.sort(key=lambda c: c.order)
+        if len(there) > 1:
+            there.sort(key=lambda c: c.order)
         front: list[Candidate] = []
         for one in there:  # none is cheaper than those before it, so it has to be faster
             if front and front[-1].quote.seconds <= one.quote.seconds:
-                out.beaten.append((one.match, front[-1].match))
+                slower.append((one.match, front[-1].match))
             else:
                 front.append(one)
         out.kept += front
     out.kept.sort(key=lambda c: (c.match.tier, *c.order))
+    out.beaten = dearer, Beaten(slower)
     return out
 
 
+def _reduced(
+    matches: Matches, work: Work, pricing: Pricing, every_machine: bool
+) -> tuple[list[Match], Beaten]:
+    """The cheapest of what only its price tells apart; stages that ask for the same share it."""
+    pace = pricing.estimator.pace(work.stage)
+    key = work.stage.nodes if pace else None
+    known = matches.reduced.get(key)
+    if known is None:
+        alike = _alike(pace, pricing, every_machine)
+        known = matches.reduced[key] = _cheapest(matches.found, alike)
+    return known
+
+
 def _alike(
-    work: Work, pricing: Pricing, every_machine: bool
+    pace: Callable[[Offer], object] | None, pricing: Pricing, every_machine: bool
 ) -> Callable[[Match], tuple[object, ...]]:
     """What tells offers apart but for their price: of those that are alike the cheapest wins."""
-    pace = pricing.estimator.pace(work.stage)
     exposed = bool(pricing.history.exposures)
     zones = pricing.zones
 
@@ -162,22 +198,22 @@ def _alike(
         machine = every_machine or zones.knows(offer.cloud) or (offer.spot and exposed)
         kind = offer.instance_type if machine else ""
         place = offer.cloud, offer.region, offer.zone
-        return *place, match.tier, offer.spot, pace(offer), kind
+        return *place, match.tier, offer.spot, pace(offer) if pace else None, kind
 
     return alike
 
 
 def _cheapest(
-    found: Sequence[Match], alike: Callable[[Match], tuple[object, ...]], out: Candidates
-) -> list[Match]:
-    best: dict[tuple[object, ...], list[Match]] = {}
+    found: Sequence[Match], alike: Callable[[Match], tuple[object, ...]]
+) -> tuple[list[Match], Beaten]:
+    groups: dict[tuple[object, ...], list[Match]] = {}
     for match in found:
-        best.setdefault(alike(match), []).append(match)
-    winners = []
-    for there in best.values():
+        groups.setdefault(alike(match), []).append(match)
+    winners, beaten = [], []
+    for there in groups.values():
         least = min(match.offer.price for match in there)
         ties = [match for match in there if match.offer.price == least]
         winner = min(ties, key=lambda match: match.waste) if len(ties) > 1 else ties[0]
         winners.append(winner)
-        out.beaten += [(match, winner) for match in there if match is not winner]
-    return winners
+        beaten += [(match, winner) for match in there if match is not winner]
+    return winners, Beaten(beaten)

@@ -124,11 +124,11 @@ class Estimator:
             self._runs[stage] = found
         return self._runs[stage]
 
-    def pace(self, stage: Stage) -> Callable[[Offer], object]:
-        """What tells apart offers on which the stage may take different times."""
+    def pace(self, stage: Stage) -> Callable[[Offer], object] | None:
+        """What tells apart offers on which the stage may take different times; None for none."""
         if self.runs(stage.name) or stage.said.accelerators:
             return lambda offer: Shape.of(offer, stage.nodes)
-        return lambda offer: None
+        return None
 
     def time(self, stage: Stage, offer: Offer) -> Estimate:
         """Seconds of the command of a stage on an offer."""

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from heapq import nsmallest
+from math import inf
+from typing import NamedTuple
 
 from stix.plan.amount import Amount, dependent, independent
 from stix.plan.candidates import Candidate, Candidates, Match
 from stix.plan.costs import Pricing, Source, Work
-from stix.plan.egress import scope_of
+from stix.plan.egress import Load, scope_of
 from stix.plan.estimates import Estimate
 from stix.plan.jointplan import (
-    BEATEN_KEPT,
+    ALTERNATIVES_KEPT,
     LOSERS_KEPT,
     EdgePlan,
     JointPlan,
@@ -51,6 +52,10 @@ class Table:
         return list(self.works.works)
 
     @cached_property
+    def index(self) -> dict[str, int]:
+        return {name: number for number, name in enumerate(self.names)}
+
+    @cached_property
     def chosen(self) -> dict[str, Candidate]:
         picks = zip(self.names, self.solution.choice, strict=True)
         return {name: self.found[name].kept[option] for name, option in picks}
@@ -73,31 +78,32 @@ class Table:
         """Stage to the one whose machines it takes over."""
         return {self.names[to]: self.names[of] for of, to in self.solution.warm}
 
-    def moved(self, name: str, there: Place) -> float:
-        """USD of all edges at a stage were it there."""
-        total = 0.0
-        for edge in self.around.get(name, ()):
-            src, dst = self.place[edge.source], self.place[edge.target]
-            way = (there, dst) if edge.source == name else (src, there)
-            total += self._usd(edge, *way)
-        return total
+    @cached_property
+    def number(self) -> dict[str, int]:
+        """The places of the stages, as the problem numbers them."""
+        picks = zip(self.names, self.problem.stages, self.solution.choice, strict=True)
+        return {name: options[option].location for name, options, option in picks}
 
-    def waited(self, name: str, there: Place) -> float:
-        """Seconds until the last input were there."""
-        times = [
-            self._seconds(edge, self.place[edge.source], there)
+    def surroundings(self, name: str) -> list[tuple[bool, Load, int]]:
+        """The edges at a stage: (whether they leave it, what goes along, where the other is)."""
+        return [
+            (out, edge.load, self.number[edge.target if out else edge.source])
             for edge in self.around.get(name, ())
-            if edge.target == name
+            for out in [edge.source == name]
         ]
-        return max(times, default=0.0)
 
-    def _usd(self, edge: Edge, src: Place, dst: Place) -> float:
-        used = self.pricing.used.get(src.cloud, 0.0)
-        return self.pricing.egress.way(src, dst, self.pricing.volume, used).usd_for(edge.load)
-
-    def _seconds(self, edge: Edge, src: Place, dst: Place) -> float:
-        used = self.pricing.used.get(src.cloud, 0.0)
-        return self.pricing.egress.way(src, dst, self.pricing.volume, used).seconds_for(edge.load)
+    def moved(self, edges: Sequence[tuple[bool, Load, int]], here: int) -> tuple[float, float]:
+        """USD of all edges at a stage were it here, and seconds until its last input came."""
+        rates, ways = self.problem.movement.rates, self.problem.movement.ways
+        if not ways:
+            return 0.0, 0.0
+        usd = seconds = 0.0
+        for out, load, other in edges:
+            rate = rates[ways[here][other] if out else ways[other][here]]
+            usd += rate.usd_for(load)
+            if not out:
+                seconds = max(seconds, rate.seconds_for(load))
+        return usd, seconds
 
 
 def explained(table: Table, minimize: str, pinned: Collection[str]) -> JointPlan:
@@ -227,27 +233,35 @@ def _options(table: Table) -> list[Option]:
     return [options[i] for options, i in picks]
 
 
+class _Loss(NamedTuple):
+    """How much worse the plan would be with another offer: all of it, and the stage by itself."""
+
+    other: Candidate
+    usd: float
+    seconds: float
+    own: float
+    code: str
+
+
 class _Judge:
     """Says of each stage why the others lost."""
 
     def __init__(self, table: Table, minimize: str) -> None:
         self._table, self._time = table, minimize == "time"
         problem, solution = table.problem, table.solution
-        self._spare_usd = (problem.budget or float("inf")) - solution.usd
-        self._spare_s = (problem.deadline or float("inf")) - solution.seconds
+        self._spare_usd = (problem.budget or inf) - solution.usd
+        self._spare_s = (problem.deadline or inf) - solution.seconds
+        self._known: dict[tuple[object, ...], _Verdict] = {}
 
     def stage(self, name: str, times: tuple[float, float], *, pinned: bool) -> StagePlan:
         table = self._table
         found, chosen = table.found[name], table.chosen[name]
         work = table.works.works[name]
-        losers = sorted(
-            (self._loser(name, other) for other in found.kept if other is not chosen),
-            key=self._rank,
-        )
-        lost = Counter(loser.code for loser in losers)
-        lost["beaten"] += len(found.beaten)
-        kept = losers[:LOSERS_KEPT]
-        kept += self._beaten(found, LOSERS_KEPT - len(kept))
+        edges = table.surroundings(name)
+        key = id(found.kept), id(chosen), tuple(edges)
+        verdict = self._known.get(key)
+        if verdict is None:  # stages of a wide pipeline are often in the same situation
+            verdict = self._known[key] = self._verdict(name, edges)
         return StagePlan(
             stage=name,
             choice=chosen.match.choice,
@@ -257,60 +271,95 @@ class _Judge:
             start=times[0],
             end=times[1],
             pinned=pinned,
-            next_best=losers[0] if losers else next(iter(kept), None),
-            losers=tuple(kept),
-            lost=dict(+lost),
+            next_best=next(iter(verdict.losers), None),
+            losers=verdict.losers,
+            lost=verdict.lost,
             excluded=dict(found.refused),
             nearest=tuple(found.nearest),
-            alternatives=_alternatives(losers, found),
+            alternatives=verdict.alternatives,
         )
 
-    def _rank(self, loser: Loser) -> tuple[object, ...]:
-        first = (loser.seconds, loser.usd) if self._time else (loser.usd, loser.seconds)
-        offer = loser.choice.offer
-        return loser.tier, loser.code == "late", *first, offer.infra, offer.instance_type
-
-    def _loser(self, name: str, other: Candidate) -> Loser:
-        table, chosen = self._table, self._table.chosen[name]
-        here, there = table.place[name], Place.of(other.offer)
-        own = other.quote.usd - chosen.quote.usd
-        moved = table.moved(name, there) - table.moved(name, here)
-        usd = own + moved
-        seconds = other.quote.seconds - chosen.quote.seconds
-        seconds += table.waited(name, there) - table.waited(name, here)
-        tier = other.match.tier
-        code, why = self._why(own, moved, seconds, tier - chosen.match.tier)
-        return Loser(other.match.choice, tier, usd, seconds, code, why)
-
-    def _why(self, own: float, moved: float, seconds: float, tier: int) -> tuple[str, str]:
-        usd = own + moved
-        if tier > 0:
-            return "tier", "comes later in `ordered`"
-        if usd > self._spare_usd:
-            return "late", f"{usd:.2f} USD dearer, which the budget does not allow"
-        if self._time and seconds > _TIE:
-            return "slower", f"{seconds:.0f} s slower"
-        if own < -_TIE and usd > _TIE:
-            said = f"{-own:.2f} USD cheaper by itself, but moving data costs {moved:.2f} USD more"
-            return "data", said
-        if usd > _TIE:
-            return "dearer", f"{usd:.2f} USD dearer"
-        if seconds > self._spare_s:
-            return "late", f"{seconds:.0f} s slower, which the deadline does not allow"
-        if seconds > _TIE:
-            return "slower", f"costs the same and is {seconds:.0f} s slower"
-        return "equal", "costs the same; the plan as a whole is not better with it"
-
-    def _beaten(self, found: Candidates, room: int) -> list[Loser]:
-        if room <= 0:
-            return []
-        beaten = nsmallest(
-            room, found.beaten, key=lambda p: (p[0].tier, p[0].offer.price, named(p[0].offer))
-        )
-        return [
+    def _verdict(self, name: str, edges: Sequence[tuple[bool, Load, int]]) -> _Verdict:
+        found = self._table.found[name]
+        losses = sorted(self._losses(name, edges), key=self._rank)
+        lost = Counter(loss.code for loss in losses)
+        lost["beaten"] += sum(len(beaten.pairs) for beaten in found.beaten)
+        beaten = [pair for part in found.beaten for pair in part.first]
+        beaten.sort(key=lambda pair: (pair[0].tier, named(pair[0].offer)))
+        losers = [self._loser(loss) for loss in losses[:LOSERS_KEPT]]
+        losers += [
             Loser(one.choice, one.tier, 0.0, 0.0, "beaten", _beaten_by(one, winner))
-            for one, winner in beaten
+            for one, winner in beaten[: LOSERS_KEPT - len(losers)]
         ]
+        ranked = [(loss.other.match, 0) for loss in losses[:ALTERNATIVES_KEPT]]
+        ranked += [(one, 1) for one, _ in beaten]
+        ranked.sort(key=lambda entry: (entry[0].tier, entry[1]))
+        others = tuple(match.choice for match, _ in ranked[:ALTERNATIVES_KEPT])
+        return _Verdict(tuple(losers), dict(+lost), others)
+
+    def _losses(self, name: str, edges: Sequence[tuple[bool, Load, int]]) -> Iterable[_Loss]:
+        table, chosen = self._table, self._table.chosen[name]
+        moves: dict[int, tuple[float, float]] = {}
+        here = table.moved(edges, table.number[name])
+        options = table.problem.stages[table.index[name]]
+        for other, option in zip(table.found[name].kept, options, strict=True):
+            if other is chosen:
+                continue
+            at = option.location
+            if at not in moves:
+                moves[at] = table.moved(edges, at)
+            own = other.quote.usd - chosen.quote.usd
+            usd = own + moves[at][0] - here[0]
+            seconds = other.quote.seconds - chosen.quote.seconds + moves[at][1] - here[1]
+            tier = other.match.tier - chosen.match.tier
+            yield _Loss(other, usd, seconds, own, self._code(own, usd, seconds, tier))
+
+    def _rank(self, loss: _Loss) -> tuple[object, ...]:
+        first = (loss.seconds, loss.usd) if self._time else (loss.usd, loss.seconds)
+        return loss.other.match.tier, loss.code == "late", *first, named(loss.other.offer)
+
+    def _code(self, own: float, usd: float, seconds: float, tier: int) -> str:
+        if tier > 0:
+            return "tier"
+        if usd > self._spare_usd:
+            return "late"
+        if self._time and seconds > _TIE:
+            return "slower"
+        if usd > _TIE:
+            return "data" if own < -_TIE else "dearer"
+        if seconds > self._spare_s:
+            return "late"
+        return "slower" if seconds > _TIE else "equal"
+
+    def _loser(self, loss: _Loss) -> Loser:
+        match = loss.other.match
+        return Loser(match.choice, match.tier, loss.usd, loss.seconds, loss.code, self._words(loss))
+
+    def _words(self, loss: _Loss) -> str:
+        usd, seconds = f"{loss.usd:.2f} USD", f"{loss.seconds:.0f} s"
+        if loss.code == "late":
+            if loss.usd > self._spare_usd:
+                return f"{usd} dearer, which the budget does not allow"
+            return f"{seconds} slower, which the deadline does not allow"
+        if loss.code == "data":
+            more = f"moving data costs {loss.usd - loss.own:.2f} USD more"
+            return f"{-loss.own:.2f} USD cheaper by itself, but {more}"
+        if loss.code == "slower":
+            return f"{seconds} slower" if self._time else f"costs the same and is {seconds} slower"
+        words = {
+            "tier": "comes later in `ordered`",
+            "dearer": f"{usd} dearer",
+            "equal": "costs the same; the plan as a whole is not better with it",
+        }
+        return words[loss.code]
+
+
+class _Verdict(NamedTuple):
+    """What is said of the losers of a stage."""
+
+    losers: tuple[Loser, ...]
+    lost: dict[str, int]
+    alternatives: tuple[Choice, ...]
 
 
 def _beaten_by(one: Match, winner: Match) -> str:
@@ -319,14 +368,3 @@ def _beaten_by(one: Match, winner: Match) -> str:
     if dearer > 0:
         return f"{dearer:.4g} USD/h dearer than {by}, and not faster"
     return f"not better than {by}"
-
-
-def _alternatives(losers: list[Loser], found: Candidates) -> tuple[Choice, ...]:
-    """Other offers that serve: those that count for the plan first, then the beaten ones."""
-    beaten = nsmallest(
-        BEATEN_KEPT, found.beaten, key=lambda p: (p[0].tier, p[0].offer.price, p[0].waste)
-    )
-    ranked = [(loser.tier, 0, loser.choice) for loser in losers]
-    ranked += [(one.tier, 1, one.choice) for one, _ in beaten]
-    ranked.sort(key=lambda entry: entry[:2])
-    return tuple(choice for _, _, choice in ranked)

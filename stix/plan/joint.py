@@ -254,7 +254,7 @@ class _Planner:
         same = [c for c in found.kept if c.offer == offer]
         match = same[0].match if same else Match(offer, wish.tiers[0][0], 0)
         one = Candidate(match, self._pricing.quote(work, offer))
-        return Candidates([one], [], found.refused, found.nearest)
+        return Candidates([one], refused=found.refused, nearest=found.nearest)
 
     def _problem(self, found: Mapping[str, Candidates]) -> tuple[Problem, list[Place]]:
         numbers: dict[Place, int] = {}

@@ -13,7 +13,7 @@ from stix.plan.offers import Offer
 from stix.plan.placement import Choice, Placement, Plan, Rejected
 
 LOSERS_KEPT = 10
-BEATEN_KEPT = 100
+ALTERNATIVES_KEPT = 40
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ class StagePlan:
         lost: Code to how many offers lost by it.
         excluded: Code of a reason to how many offers it rules out.
         nearest: The excluded offers that are nearest to serving.
-        alternatives: What else serves, best first: the path of a fail-over. Of the offers that
-            are beaten in their own place, ``BEATEN_KEPT``.
+        alternatives: What else serves, best first, at most ``ALTERNATIVES_KEPT``: where to go
+            until a new plan is made.
     """
 
     stage: str

@@ -125,7 +125,9 @@ def test_the_loser_of_a_place_knows_who_beat_it() -> None:
     elsewhere = replace(dear, region="us-west-2")
     out = found([dear, cheap, elsewhere])
     assert [c.offer for c in out.kept] == [cheap, elsewhere]
-    assert [(one.offer, winner.offer) for one, winner in out.beaten] == [(dear, cheap)]
+    assert [(one.offer, by.offer) for part in out.beaten for one, by in part.pairs] == [
+        (dear, cheap)
+    ]
 
 
 def test_a_faster_machine_stays() -> None:
@@ -134,7 +136,7 @@ def test_a_faster_machine_stays() -> None:
     waste = replace(slow, instance_type="g4", accelerators={"T4": 1}, price=3)
     out = found([slow, fast, waste], accelerators="A100:1")
     assert [c.offer for c in out.kept] == [slow, fast]
-    assert [one.offer for one, _ in out.beaten] == [waste]
+    assert [one.offer for part in out.beaten for one, _ in part.pairs] == [waste]
     assert [c.offer for c in found([slow, fast, waste]).kept] == [slow]
 
 
