@@ -137,7 +137,7 @@ class Reader:
                 waves,
                 (*self._urls(stage, spec), *self._ended(edges)),
                 sum(outputs) * points,
-                left[name] if any(outputs) else 0.0,
+                _about(left[name]) if any(outputs) else 0.0,
                 _checkpoints(stage.said),
             )
             out.edges += [edge for edge in edges if edge.source not in self._done]
@@ -215,6 +215,11 @@ def _points(spec: StageSpec) -> tuple[int, int]:
 
 def _checkpoints(said: EstimateSpec) -> Checkpoints | None:
     return Checkpoints(said.checkpoint, CHECKPOINT_S) if said.checkpoint else None
+
+
+def _about(hours: float) -> float:
+    """Right to 5 %, so that the stages of long pipelines stay alike; storage costs little."""
+    return math.exp(round(math.log(hours) * 10) / 10) if hours > 0 else 0.0
 
 
 def _hours_after(pipeline: PipelineSpec, seconds: Callable[[str], float]) -> dict[str, float]:
