@@ -256,7 +256,7 @@ class Pricing:
             boot_s=case.boot,
             setup_s=case.setup,
             run_s=case.run,
-            preemption_s=found.seconds - plain,
+            preemption_s=max(0.0, found.seconds - plain),
             data_s=case.data_s,
             wait_s=wait,
             preemptions=found.preemptions,
