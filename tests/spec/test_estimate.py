@@ -90,3 +90,11 @@ def test_defaults_lie_beneath() -> None:
     ).resolved()
     found = [stage.estimate for stage in pipeline.stages.values()]
     assert [e and (e.time, e.checkpoint) for e in found] == [(600, 300), (3600, 300)]
+
+
+def test_a_size_of_no_output_is_told() -> None:
+    (problem,) = load_text(FULL.replace("{model: 500MB}", "{modle: 500MB}")).warnings
+    assert problem.severity == "warning"
+    assert "no output 'modle'" in problem.message
+    assert "model" in problem.fix
+    assert not load_text(FULL).warnings

@@ -106,6 +106,11 @@ def _contents(at: Path, stage: StageSpec) -> Iterator[Problem]:
         said = "recovery and resources.job_recovery are both given"
         yield error((*at, "recovery"), said, "keep recovery", on_key=True)
     yield from _reserved(at, stage)
+    for key in stage.estimate.outputs if stage.estimate else ():
+        if key not in stage.outputs:  # defaults may name outputs that only some stages have
+            fix = choose(key, list(stage.outputs))
+            said = f"the stage has no output {key!r}, so that its size says nothing"
+            yield warning((*at, "estimate", "outputs", key), said, fix)
     policies = {str(r.job_recovery) for r in stage.resources.alternatives()}
     if len(policies) > 1:
         said = "job_recovery differs between the alternatives"
