@@ -370,3 +370,32 @@ def test_where_urls_lie() -> None:
     assert located("https://a.blob.core.windows.net/c", {}) == Place("azure")
     assert located("r2://b", {}) == Place("cloudflare")
     assert located("ftp://b", {}) == Place("ftp")
+
+
+def test_after_three_runs_the_plan_of_a_pipeline_is_right() -> None:
+    """Money and time of whole pipelines, whose stages and boots vary by 15 %."""
+    rng = random.Random(3)
+    errors, paid, timed, count = [], 0, 0, 80
+    here = EAST[0]
+    for _ in range(count):
+        middles = {f"s{n}": rng.uniform(60, 20_000) for n in range(4)}
+        names = list(middles)
+        spec = pipeline(**{n: {"needs": names[i - 1 : i]} for i, n in enumerate(names)})
+
+        def run(middle: float) -> float:
+            return middle * rng.lognormvariate(0, 0.15)
+
+        history, zones = History(), Blocklist()
+        for _ in range(3):
+            for name, middle in middles.items():
+                history = history.with_runs([Seen(name, Shape.of(here), run(middle))])
+                zones = zones.with_nodes(here, 0.0, run(90))
+        plan = place_together(spec, [here], given=Given(history=history, zones=zones))
+        seconds = sum(run(middle) + run(90) for middle in middles.values())
+        usd = seconds / 3600 * here.price
+        errors.append(abs(plan.usd.value / usd - 1))
+        paid += plan.usd.low <= usd <= plan.usd.high
+        timed += plan.seconds.low <= seconds <= plan.seconds.high
+    assert sorted(errors)[count // 2] < 0.15
+    assert paid / count >= 0.9
+    assert timed / count >= 0.9
