@@ -52,6 +52,14 @@ class Request:
         return urlencode(self.form).encode() if self.form is not None else b""
 
     @property
+    def kind(self) -> dict[str, str]:
+        """The header that says what the body is."""
+        if self.json is not None:
+            return {"Content-Type": "application/json"}
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        return form if self.form is not None else {}
+
+    @property
     def method(self) -> str:
         return "GET" if self.json is None and self.form is None else "POST"
 
@@ -76,7 +84,6 @@ class Transport:
     def __init__(self, bounds: Bounds, clock: Clock) -> None:
         self.bounds = bounds
         self.clock = clock
-        self.requests = 0
         self._end = clock.monotonic() + bounds.run_seconds
         timeout = httpx.Timeout(bounds.idle_seconds, connect=bounds.connect_seconds)
         # No redirects: credentials go to the host they were set for, and nowhere else.
@@ -143,19 +150,13 @@ class Transport:
                 f"{request.name}: out of time after {self.bounds.run_seconds:.0f} s",
                 fix="run it again: finished pages are kept",
             )
-        self.requests += 1
-        headers = dict(request.headers)
-        if request.json is not None:
-            headers["Content-Type"] = "application/json"
-        elif request.form is not None:
-            headers["Content-Type"] = "application/x-www-form-urlencoded"
         url = httpx.URL(request.url)
         try:
             with self._client.stream(
                 request.method,
                 url.copy_merge_params(dict(request.query)) if request.query else url,
                 content=request.content or None,
-                headers=headers,
+                headers={**request.headers, **request.kind},
             ) as response:
                 _status(request.name, response)
                 if response.status_code == NOT_MODIFIED:

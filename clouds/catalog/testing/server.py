@@ -66,8 +66,7 @@ class Provider:
         self.asked: list[Asked] = []
         self.stopped = threading.Event()
         self._arrived = threading.Condition()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
+        self._server = _Server(self)
 
     @property
     def url(self) -> str:
@@ -107,78 +106,87 @@ class Provider:
         return said.encode() if isinstance(said, str) else json.dumps(said).encode()
 
 
-def _handler(provider: Provider) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._any()
+class _Server(ThreadingHTTPServer):
+    """One thread per request; they end with the test."""
 
-        def do_POST(self) -> None:
-            self._any()
+    daemon_threads = True
 
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
+    def __init__(self, provider: Provider) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.provider = provider
 
-        def _any(self) -> None:
-            url = urlsplit(self.path)
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            query = dict(parse_qsl(url.query, keep_blank_values=True))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            asked = Asked(self.command, url.path, query, headers, body)
-            with suppress(BrokenPipeError, ConnectionResetError):
-                self._answer(asked, provider.note(asked))
 
-        def _answer(self, asked: Asked, fault: Fault | None) -> None:
-            kind = fault.kind if fault else ""
-            if fault and kind == STATUS:
-                self._send(b"busy", fault.status, fault.headers)
-            elif kind == ECHO:
-                self._send(repr((asked.headers, asked.query, asked.body)).encode(), 401)
-            elif kind == GARBAGE:
-                self._send(b"<html>try later</html>\n")
-            elif kind == BLANK:
-                self._send(b"")
-            else:
-                self._whole(asked, fault, provider.body(asked))
+class _Handler(BaseHTTPRequestHandler):
+    """Answers one request."""
 
-        def _whole(self, asked: Asked, fault: Fault | None, body: bytes) -> None:
-            kind = fault.kind if fault else ""
-            if fault and kind == RENAMED:
-                body = body.replace(f'"{fault.name}"'.encode(), f'"{fault.name}_v2"'.encode())
-                body = body.replace(f"<{fault.name}>".encode(), b"<renamed>")
-                body = body.replace(f"</{fault.name}>".encode(), b"</renamed>")
-            if kind == HALF:
-                self._send(body[: len(body) // 2])
-            elif kind in (CUT, SILENT, DRIP):
-                self._head(200, {"Content-Length": str(len(body))})
-                self._rest(kind, body)
-            elif provider.etags and asked.method == "GET":
-                tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
-                same = asked.headers.get("if-none-match") == tag
-                self._send(b"" if same else body, 304 if same else 200, {"ETag": tag})
-            else:
-                self._send(body)
+    server: _Server
 
-        def _rest(self, kind: str, body: bytes) -> None:
-            if kind == CUT:
-                self.wfile.write(body[: len(body) // 2])
-            elif kind == SILENT:
-                provider.stopped.wait(LONGEST)
-            for at in range(len(body) if kind == DRIP else 0):
-                if provider.stopped.wait(0.02):
-                    return
-                self.wfile.write(body[at : at + 1])
-                self.wfile.flush()
+    def do_GET(self) -> None:
+        self._any()
 
-        def _send(
-            self, body: bytes, status: int = 200, headers: dict[str, str] | None = None
-        ) -> None:
-            self._head(status, {"Content-Length": str(len(body)), **(headers or {})})
-            self.wfile.write(body)
+    def do_POST(self) -> None:
+        self._any()
 
-        def _head(self, status: int, headers: dict[str, str]) -> None:
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.end_headers()
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
 
-    return Handler
+    def _any(self) -> None:
+        url = urlsplit(self.path)
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        query = dict(parse_qsl(url.query, keep_blank_values=True))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        asked = Asked(self.command, url.path, query, headers, body)
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self._answer(asked, self.server.provider.note(asked))
+
+    def _answer(self, asked: Asked, fault: Fault | None) -> None:
+        kind = fault.kind if fault else ""
+        if fault and kind == STATUS:
+            self._send(b"busy", fault.status, fault.headers)
+        elif kind == ECHO:
+            self._send(repr((asked.headers, asked.query, asked.body)).encode(), 401)
+        elif kind == GARBAGE:
+            self._send(b"<html>try later</html>\n")
+        elif kind == BLANK:
+            self._send(b"")
+        else:
+            self._whole(asked, fault, self.server.provider.body(asked))
+
+    def _whole(self, asked: Asked, fault: Fault | None, body: bytes) -> None:
+        kind = fault.kind if fault else ""
+        if fault and kind == RENAMED:
+            body = body.replace(f'"{fault.name}"'.encode(), f'"{fault.name}_v2"'.encode())
+            body = body.replace(f"<{fault.name}>".encode(), b"<renamed>")
+            body = body.replace(f"</{fault.name}>".encode(), b"</renamed>")
+        if kind == HALF:
+            self._send(body[: len(body) // 2])
+        elif kind in (CUT, SILENT, DRIP):
+            self._head(200, {"Content-Length": str(len(body))})
+            self._rest(kind, body)
+        elif self.server.provider.etags and asked.method == "GET":
+            tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+            same = asked.headers.get("if-none-match") == tag
+            self._send(b"" if same else body, 304 if same else 200, {"ETag": tag})
+        else:
+            self._send(body)
+
+    def _rest(self, kind: str, body: bytes) -> None:
+        if kind == CUT:
+            self.wfile.write(body[: len(body) // 2])
+        elif kind == SILENT:
+            self.server.provider.stopped.wait(LONGEST)
+        for at in range(len(body) if kind == DRIP else 0):
+            if self.server.provider.stopped.wait(0.02):
+                return
+            self.wfile.write(body[at : at + 1])
+            self.wfile.flush()
+
+    def _send(self, body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> None:
+        self._head(status, {"Content-Length": str(len(body)), **(headers or {})})
+        self.wfile.write(body)
+
+    def _head(self, status: int, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()

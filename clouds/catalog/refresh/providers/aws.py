@@ -39,7 +39,7 @@ class Amazon(Refresher):
     url = "https://pricing.us-east-1.amazonaws.com"
     hosts: ClassVar[Mapping[str, str]] = {ec2_spot.HOST: ec2_spot.URL}
     source = "AWS price list AmazonEC2"
-    optional = ec2_spot.SECRETS
+    optional: ClassVar[tuple[str, ...]] = ec2_spot.SECRETS
     page_bytes = 4096 * MIB
 
     @property

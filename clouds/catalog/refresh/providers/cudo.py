@@ -19,11 +19,10 @@ class Cudo(Refresher):
     url = "https://rest.compute.cudo.org"
     source = "Cudo API /v1/vms/machine-types"
     confidence = COMPUTED
-    optional = ("CUDO_API_KEY",)
+    secrets = ("CUDO_API_KEY",)
 
     def headers(self, page: Page, url: str, content: bytes) -> Mapping[str, str]:
-        key = self.secret.get("CUDO_API_KEY")
-        return {"Authorization": f"Bearer {key}"} if key else {}
+        return {"Authorization": f"Bearer {self.secret['CUDO_API_KEY']}"}
 
     def first(self) -> list[Page]:
         return [Page("machine-types", "/v1/vms/machine-types")]

@@ -22,11 +22,10 @@ class Scaleway(Refresher):
     cloud = "scaleway"
     url = "https://api.scaleway.com"
     source = "Scaleway API /instance/v1/zones/{zone}/products/servers"
-    optional = ("SCW_SECRET_KEY",)
+    secrets = ("SCW_SECRET_KEY",)
 
     def headers(self, page: Page, url: str, content: bytes) -> Mapping[str, str]:
-        key = self.secret.get("SCW_SECRET_KEY")
-        return {"X-Auth-Token": key} if key else {}
+        return {"X-Auth-Token": self.secret["SCW_SECRET_KEY"]}
 
     def first(self) -> list[Page]:
         return [_page(zone, 1) for zone in ZONES]
