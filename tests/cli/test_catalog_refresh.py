@@ -21,7 +21,6 @@ class Shop:
     def __init__(self, home: Path, lambda_: Provider, linode: Provider) -> None:
         self.home = home
         self.lambda_, self.linode = lambda_, linode
-        # Without a catalog of before the bundled one would be: its list is longer.
         (home / "config.yaml").write_text(
             f"catalog:\n  urls: {{lambda: '{lambda_.url}', linode: '{linode.url}'}}\n"
             "  secrets: {LAMBDA_API_KEY: env:MINE}\n"

@@ -111,6 +111,10 @@ class Record:
                 return number
         raise ChangedSchema(f"{self.where}.{name} is not a number")
 
+    def maybe(self, name: str) -> float | None:
+        """A number, or null; the field has to be there."""
+        return None if self.field(name) is None else self.number(name)
+
     def record(self, name: str) -> Record:
         return Record(self._get(name, dict), f"{self.where}.{name}")
 

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from stix.clouds.catalog.refresh.errors import NoAccess
+from stix.clouds.catalog.refresh.freshness import STALE_DAYS
 from stix.config import Config
 
 RATES: Mapping[str, float] = {"EUR": 1.10}
@@ -79,6 +80,7 @@ class Settings:
         environment: Where secrets are looked up.
         bounds: Limits.
         clock: Time.
+        stale_days: Prices that are older are stale.
     """
 
     home: Path
@@ -88,6 +90,7 @@ class Settings:
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     bounds: Bounds = Bounds()
     clock: Clock = Clock()
+    stale_days: float = STALE_DAYS
 
     @classmethod
     def of(cls, config: Config) -> Settings:
@@ -100,6 +103,7 @@ class Settings:
             references=dict(block.get("secrets") or {}),
             rates={**RATES, **(block.get("rates") or {})},
             bounds=bounds,
+            stale_days=float(block.get("stale_days", STALE_DAYS)),
         )
 
     @property

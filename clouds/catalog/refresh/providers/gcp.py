@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from stix.clouds.catalog.refresh.answers import Answer, Record
 from stix.clouds.catalog.refresh.base import Found, Item, Page, Quote, Refresher, gpu
+from stix.clouds.catalog.refresh.errors import ChangedSchema
 from stix.clouds.catalog.rows import COMPUTED, SLICE, Kind, Row
 
 SERVICE = "6F81-5844-456A"
@@ -84,7 +85,7 @@ class Google(Refresher):
             yield Quote(row.kind, row.region, row.zone, on_demand, spot)
 
     def keeps(self, row: Row) -> bool:
-        return self._outside(row.kind)
+        return True  # what has no price in the list is there all the same
 
     @staticmethod
     def _outside(kind: Kind) -> bool:
@@ -130,7 +131,10 @@ def _item(sku: Record) -> Item | None:
     if not rates:
         return None
     price = rates[-1].record("unitPrice")
-    usd = float(price.data.get("units") or 0) + price.number("nanos") / 1e9
+    parts = {name: price.number(name) for name in ("units", "nanos") if name in price}
+    if not parts:
+        raise ChangedSchema(f"{price.where} has neither units nor nanos")
+    usd = parts.get("units", 0.0) + parts.get("nanos", 0.0) / 1e9
     return {
         "what": market + what,
         "price": usd / HOURS if what == "local ssd" else usd,

@@ -84,7 +84,8 @@ def _items(entry: Record, count: int) -> Iterator[Item]:
     if count > entry.number("maxGpuCount"):
         return
     for market in MARKETS:
-        if not entry.flag(f"{market}Cloud"):
+        price = entry.maybe(f"{market}Price")
+        if not entry.flag(f"{market}Cloud") or price is None:
             continue
         sizes = entry.record(market) if market in entry else Record({}, entry.where)
         spot = f"{market}SpotPrice"
@@ -93,7 +94,7 @@ def _items(entry: Record, count: int) -> Iterator[Item]:
             "vram": entry.number("memoryInGb"),
             "count": count,
             "market": market,
-            "price": entry.number(f"{market}Price"),
+            "price": price,
             "spot": entry.number(spot) if spot in entry else 0.0,
             "cpus": sizes.number("minVcpu") if "minVcpu" in sizes else 0.0,
             "memory": sizes.number("minMemory") if "minMemory" in sizes else 0.0,

@@ -73,14 +73,14 @@ class Vast(Refresher):
 def _item(offer: Record) -> Item:
     """``cpu_ram`` is that of the whole host; an offer gets its part of it, as of the vCPUs."""
     every = offer.number("cpu_cores") if "cpu_cores" in offer else 0.0
-    own = offer.number("cpu_cores_effective")
+    own = offer.maybe("cpu_cores_effective") or 0.0
     return {
         "gpu": offer.text("gpu_name"),
         "gpus": offer.number("num_gpus"),
         "vram": offer.number("gpu_ram"),
         "cpus": own,
-        "memory": offer.number("cpu_ram") * own / every / 1000 if every else 0.0,
-        "price": offer.number("dph_base"),
+        "memory": (offer.maybe("cpu_ram") or 0.0) * own / every / 1000 if every else 0.0,
+        "price": offer.maybe("dph_base"),
         "bid": offer.number("min_bid") if "min_bid" in offer else 0.0,
         "place": offer.text("geolocation") if "geolocation" in offer else "",
     }

@@ -23,7 +23,7 @@ from stix.clouds.catalog.refresh import (
     registry,
 )
 from stix.clouds.catalog.refresh.answers import Answer
-from stix.clouds.catalog.refresh.pages import alone
+from stix.clouds.catalog.refresh.pages import Kept, alone
 from stix.clouds.catalog.testing.server import STATUS, Fault, Provider
 from stix.clouds.catalog.testing.world import Asked, World
 from stix.config import Config, ConfigError
@@ -157,6 +157,20 @@ def test_a_damaged_catalog_of_before_is_replaced(settings: Settings) -> None:
     assert refresh(Comet, settings).rows == 3
 
 
+@pytest.mark.parametrize(
+    ("etag", "changed", "header"),
+    [
+        ('"a"', "Fri, 20 Nov 2026 08:00:00 GMT", {"If-None-Match": '"a"'}),
+        (None, "Fri, 20 Nov 2026", {"If-Modified-Since": "Fri, 20 Nov 2026"}),
+        (None, None, {}),
+    ],
+)
+def test_by_what_is_asked_whether_a_page_changed(
+    etag: str | None, changed: str | None, header: dict[str, str]
+) -> None:
+    assert Kept("run", Found([]), etag, changed).conditions == header
+
+
 def test_files_are_for_their_owner_alone(settings: Settings) -> None:
     refresh(Comet, settings)
     files = [path for path in settings.folder.rglob("*") if path.is_file()]
@@ -188,12 +202,12 @@ def test_a_refresher_is_named_as_its_cloud_and_its_address_is_encrypted(name: st
 def test_settings_are_read_from_the_file(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(
         "catalog:\n  urls: {aws: http://127.0.0.1:1}\n  rates: {CHF: 1.2}\n  max_move: 0.1\n"
-        "  secrets: {LAMBDA_API_KEY: env:MINE}\n"
+        "  secrets: {LAMBDA_API_KEY: env:MINE}\n  stale_days: 3\n"
     )
     found = Settings.of(Config.load(tmp_path))
     assert found.urls == {"aws": "http://127.0.0.1:1"}
     assert found.rates == {"EUR": 1.10, "CHF": 1.2}
-    assert found.bounds.move == 0.1
+    assert (found.bounds.move, found.stale_days) == (0.1, 3)
     assert replace(found, environment={"MINE": "key"}).secret("LAMBDA_API_KEY") == "key"
 
 
