@@ -23,13 +23,14 @@ from stix.plan.match import Need
 from stix.plan.offers import Offer
 from stix.spec.words.accelerators import spelled
 
-PER_PLACE = 3
-"""Offers kept of one place: the best, the next, and one more."""
-_NEAR, _NEAR_OF_KIND = 30, 2
+PER_PLACE = 2
+"""Offers kept of one place: the best, and the next."""
+_NEAR, _NEAR_OF_KIND = 12, 2
 _GROUPED = ("spot", "accelerators")
 _Row = tuple[int, int]
 """A kind on one market (by its position), and its row."""
-_Classes = defaultdict[object, list[tuple[object, ...]]]
+_Spare = tuple[float, float, float, str]
+_Classes = defaultdict[object, list[tuple[int, _Spare, _Row]]]
 _Refused = defaultdict[object, list[tuple[int, int, int]]]
 
 
@@ -159,11 +160,7 @@ class _Sieve:
         for asked, found in refused.items():
             most = _NEAR_OF_KIND if isinstance(asked, tuple) else _NEAR
             out.near += [(number, index) for _, number, index in nsmallest(most, found)]
-        for ranked in classes.values():
-            ranked.sort()
-            rows = [one[-1] for one in ranked]
-            out.serve += rows[:PER_PLACE]  # type: ignore[arg-type]
-            out.beaten += rows[PER_PLACE:]  # type: ignore[arg-type]
+        out.serve += [row for ranked in classes.values() for *_, row in ranked]
         return out
 
     def _each(
@@ -198,7 +195,14 @@ class _Sieve:
                 refused[last or code].append((price, number, index))
                 continue
             where = table.cloud, regions[index], zones[index], market.spot, tier, pace
-            classes[where].append((price, *spare, (number, index)))
+            ranked = classes[where]
+            if len(ranked) == PER_PLACE and price > ranked[-1][0]:
+                out.beaten.append((number, index))
+                continue
+            ranked.append((price, spare, (number, index)))
+            ranked.sort()
+            if len(ranked) > PER_PLACE:
+                out.beaten.append(ranked.pop()[-1])
 
 
 def _markets(table: Table) -> Iterator[Market]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,24 +78,44 @@ def plan(
     All stages are placed together, with the data that moves between them. A stage that fits
     nowhere is an error that says what came nearest.
     """
+    if picture is not None and picture.suffix.lower() != ".svg":
+        raise UsageError(f"--picture {picture}: pictures are SVG", fix="name it plan.svg")
+    if output != "json":
+        asked["alternatives"] = 0
+    scope = asked.pop("scope", None) or HERE
+    with _brisk() if scope == CATALOG else nullcontext():
+        answer = _answer(file, given, explain, scope, asked)
+    if picture is not None:
+        _draw(answer, picture)
+    show(output, answer, lambda: _text(answer, explain))
+
+
+def _answer(
+    file: str, given: dict[str, Any], explain: str | None, scope: str, asked: dict[str, Any]
+) -> Json:
     from stix.client.submit import load
     from stix.spec.changes.overrides import Overrides
 
     asked["deadline"] = _seconds(asked["deadline"])
-    if picture is not None and picture.suffix.lower() != ".svg":
-        raise UsageError(f"--picture {picture}: pictures are SVG", fix="name it plan.svg")
     loaded = load(file, Overrides.of_command(given, complete=False))
     for warning in loaded.warnings:
         message(str(warning))
     if explain is not None:
         _known(explain, list(loaded.pipeline.stages))
-    scope = asked.pop("scope", None) or HERE
-    if output != "json":
-        asked["alternatives"] = 0
-    answer = _offline(loaded, asked) if scope == CATALOG else _online(loaded, asked, scope)
-    if picture is not None:
-        _draw(answer, picture)
-    show(output, answer, lambda: _text(answer, explain))
+    if scope == CATALOG:
+        return _offline(loaded, asked)
+    return _online(loaded, asked, scope)
+
+
+@contextmanager
+def _brisk() -> Iterator[None]:
+    """Leave out what takes long and finds nothing: plug-ins for models, and garbage."""
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _text(answer: Json, explain: str | None) -> str:

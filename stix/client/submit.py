@@ -7,10 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any, TypedDict
+from typing import IO, TYPE_CHECKING, Any, TypedDict
 
-from stix.client.api import Client, Json
-from stix.client.http import CHUNK, ApiError
 from stix.errors import StixError, UsageError
 from stix.spec.changes.changed import changed_by
 from stix.spec.changes.overrides import (
@@ -31,6 +29,9 @@ from stix.spec.python.dag import Dag
 from stix.spec.storage import is_url
 from stix.spec.support import file_refusals, pipeline_refusals
 from stix.spec.wire import to_wire
+
+if TYPE_CHECKING:  # reading a file needs no connection
+    from stix.client.api import Client, Json
 
 Source = PipelineSpec | StageSpec | Dag | str | Path
 
@@ -213,6 +214,8 @@ def submit(client: Client, prepared: Prepared, options: Options | None = None) -
 @contextmanager
 def placed(loaded: Loaded | None) -> Iterator[None]:
     """Give the problems that the server finds in a pipeline their places in its file."""
+    from stix.client.http import ApiError
+
     try:
         yield
     except ApiError as error:
@@ -256,5 +259,7 @@ def upload(client: Client, place: Path) -> str:
 
 
 def _chunks(file: IO[bytes]) -> Iterator[bytes]:
+    from stix.client.http import CHUNK
+
     while data := file.read(CHUNK):
         yield data

@@ -15,9 +15,12 @@ from stix.plan.joint import Given, Goal, JointError, Point, front_together, plac
 from stix.plan.jointplan import JointPlan, StagePlan
 from stix.plan.offers import Offer
 from stix.plan.shown import at_least, money, time
+from stix.plan.solve import Limits
 from stix.spec.models import PipelineSpec
 
 STALE_DAYS = 14
+_FRONT = Limits(labels=20_000)
+"""A front is rarely asked for, and shall be whole."""
 
 
 class Unmet(StixError):
@@ -81,7 +84,7 @@ def answer(pipeline: PipelineSpec, market: Market, asked: Asked) -> dict[str, An
         if error.least is None:
             raise
         raise _unmet(pipeline, market, asked, error) from error
-    front = front_together(pipeline, market.offers, asked.given) if asked.front else None
+    front = _front_of(pipeline, market, asked) if asked.front else None
     return described(_counted(plan, market), market, asked, front) | {"name": pipeline.name}
 
 
@@ -129,6 +132,10 @@ def _counted(plan: JointPlan, market: Market) -> JointPlan:
         excluded = {**market.excluded.get(name, {}), **never}
         stages[name] = replace(stage, excluded=excluded, lost=lost)
     return replace(plan, stages=stages)
+
+
+def _front_of(pipeline: PipelineSpec, market: Market, asked: Asked) -> list[Point]:
+    return front_together(pipeline, market.offers, asked.given, _FRONT)
 
 
 def _front(front: Sequence[Point], plan: JointPlan) -> dict[str, Any]:

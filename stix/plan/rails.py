@@ -27,6 +27,8 @@ def rails(stages: Sequence[str], edges: Sequence[tuple[str, str]]) -> list[tuple
             lines.append((_joined(lanes, mine, "┴╯"), ""))
         if not mine:
             mine = [_free(lanes)]
+            if lines and lines[-1][0][2 * mine[0] : 2 * mine[0] + 1].strip():
+                lines.append((_row(lanes, None), ""))  # it waits for nothing that stands above
         for number in mine:
             lanes[number] = None
         here = mine[0]
@@ -78,9 +80,10 @@ def _free(lanes: list[str | None], least: int = 0) -> int:
     return len(lanes) - 1
 
 
-def _row(lanes: Sequence[str | None], here: int) -> str:
+def _row(lanes: Sequence[str | None], here: int | None) -> str:
     cells = [" " if target is None else "│" for target in lanes]
-    cells[here] = _NODE
+    if here is not None:
+        cells[here] = _NODE
     return " ".join(cells).rstrip()
 
 
