@@ -60,15 +60,16 @@ class _Search:
 
     def run(self) -> None:
         every = [list(range(len(costs))) for costs in self._unary]
-        order = count()
+        order, opened = count(), 0
         queue = [(0.0, next(order), every)]
         while queue:
             bound, _, left = heapq.heappop(queue)
             if self._best is not None and bound > (self._best >> _SHIFT) + _SLACK:
                 break
-            if self.branches >= self._limits.branches:
+            if self.branches and opened > self._limits.branches:
                 self.bound = min(int(bound), (self._best or 0) >> _SHIFT)
                 return
+            opened += 1
             for low, child in self._open(left):
                 self.branches += 1
                 heapq.heappush(queue, (max(low, bound), next(order), child))
@@ -107,8 +108,7 @@ class _Search:
         """The best plan of the likely states alone, where that is cheap to find."""
         for number in (5, 3, 2):
             likely = [
-                [kept[i] for i in few]
-                for kept, few in zip(left, graph.likely(number), strict=True)
+                [kept[i] for i in few] for kept, few in zip(left, graph.likely(number), strict=True)
             ]
             exact = Elimination(*self._combined(likely))
             if exact.entries <= self._limits.entries // 10:

@@ -12,6 +12,7 @@ from math import inf
 from typing import NamedTuple
 
 from stix.plan.solve.model import Model, Table
+from stix.plan.solve.narrow import Guide
 from stix.plan.solve.steps import Links, Step, Timing, plan_steps, topological
 
 
@@ -24,6 +25,7 @@ class Label(NamedTuple):
     front: tuple[int, ...]
     state: int
     before: Label | None
+    priced: int
 
 
 @dataclass(frozen=True)
@@ -61,15 +63,24 @@ class Found:
 class Sweep:
     """Decides one variable after the other; may be asked several times."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, guide: Guide | None = None) -> None:
         self._model = model
-        self._steps = plan_steps(model)
-        self._links = Links.of(model)
+        self._guide = guide or Guide(model, 0)
+        shared = {**model.usd, **self._guide.model.usd}
+        self._steps = plan_steps(model, shared)
+        self._links = Links.of(model, shared)
+        self._partners = self._links.partners
         self._pairs: dict[tuple[int, int], Table] = {}
         self._moves: dict[tuple[int, int], Table | None] = {}
         for (u, v), table in model.usd.items():
             self._pairs[u, v] = table
             self._pairs[v, u] = [list(column) for column in zip(*table, strict=True)]
+        self._priced = dict(self._pairs)
+        if guide:
+            for (u, v), table in guide.model.usd.items():
+                self._priced[u, v] = table
+                self._priced[v, u] = [list(column) for column in zip(*table, strict=True)]
+        self._prices = [[state.usd for state in found] for found in self._guide.model.states]
         for (u, v), times in model.seconds.items():
             self._moves[u, v] = times
         self._heads()
@@ -87,7 +98,7 @@ class Sweep:
 
     def ask(self, ask: Ask) -> Found:
         """Go through all steps once."""
-        labels = [Label(0, 0, (), (), -1, None)]
+        labels = [Label(0, 0, (), (), -1, None, 0)]
         explored, dropped = 0, inf
         for number, step in enumerate(self._steps):
             extended = self._extend(labels, step, number, ask)
@@ -114,17 +125,21 @@ class Sweep:
 
     def _extend(
         self, labels: list[Label], step: Step, number: int, ask: Ask
-    ) -> list[tuple[tuple[int, int], Label]]:
+    ) -> list[tuple[tuple[float, float], Label]]:
         """All decisions of one step, with the least they can come to."""
         states = self._model.states[step.variable]
         v, big = step.variable, self._model.big
-        costs = [(i, self._pairs[w, v]) for i, w in step.costs]
+        costs = [(i, self._pairs[w, v]) for i, w in step.costs if (w, v) in self._pairs]
         waits = [(i, self._moves[w, v]) for i, w in step.waits]
         later_usd = self._rests[number]
+        priced = [(i, self._priced[w, v]) for i, w in step.costs]
+        due = self._guide.due(ask.most_span)
+        prices = self._prices[v]
         found = []
         for label in labels:
             front, times = label.front, label.times
             rows = [table[front[i]] for i, table in costs]
+            paid = [table[front[i]] for i, table in priced]
             moves = [(times[i], table[front[i]] if table else None) for i, table in waits]
             for s, state in enumerate(states):
                 usd = label.usd + state.usd + sum([row[s] for row in rows])
@@ -138,7 +153,8 @@ class Sweep:
                     span = self._time(timing, here, now, span)
                 kept = tuple([here[i] for i in step.keep])
                 after = tuple([now[i] for i in step.keep])
-                low = usd + later_usd[0]
+                price = label.priced + prices[s] + sum([row[s] for row in paid])
+                low = price + later_usd[0] - due
                 for position, rest in enumerate(later_usd[1]):
                     low += rest[kept[position]]
                 if low > ask.most_usd:
@@ -147,7 +163,7 @@ class Sweep:
                 if end > ask.most_span:
                     continue
                 rank = (end, low) if ask.by_time else (low, end)
-                found.append((rank, Label(usd, span, after, kept, s, label)))
+                found.append((rank, Label(usd, span, after, kept, s, label, price)))
         return found
 
     def _time(self, timing: Timing, here: tuple[int, ...], now: list[int], span: int) -> int:
@@ -211,35 +227,35 @@ class Sweep:
         a cost with, in the proportion of how much these costs vary.
         """
         place = {step.variable: i for i, step in enumerate(self._steps)}
-        extra = [[0] * len(found) for found in self._model.states]
+        extra = [[0] * len(found) for found in self._prices]
         constant = 0
         self._rests: list[tuple[int, list[list[int]]]] = []
         for number in range(len(self._steps) - 1, -1, -1):
             step = self._steps[number]
             self._rests.append((constant, [list(extra[w]) for w in step.front]))
             v = step.variable
-            own = [s.usd + e for s, e in zip(self._model.states[v], extra[v], strict=True)]
-            earlier = [w for w in self._links.partners[v] if place[w] < number]
+            own = [s + e for s, e in zip(self._prices[v], extra[v], strict=True)]
+            earlier = [w for w in self._partners[v] if place[w] < number]
             if not earlier:
                 constant += min(own)
                 continue
-            weights = [max(map(max, self._pairs[w, v])) for w in earlier]
+            weights = [max(map(max, self._priced[w, v])) for w in earlier]
             whole = sum(weights) or 1
             left = list(own)
             for w, weight in zip(earlier, weights, strict=True):
                 share = left if w == earlier[-1] else [cost * weight // whole for cost in own]
                 if share is not left:
                     left = [a - b for a, b in zip(left, share, strict=True)]
-                for s, row in enumerate(self._pairs[w, v]):
+                for s, row in enumerate(self._priced[w, v]):
                     extra[w][s] += min(map(sum, zip(row, share, strict=True)))
         self._rests.reverse()
 
 
 def _unbeaten(
-    found: list[tuple[tuple[int, int], Label]],
-) -> list[tuple[tuple[int, int], Label]]:
+    found: list[tuple[tuple[float, float], Label]],
+) -> list[tuple[tuple[float, float], Label]]:
     """Of labels with the same front, those that none beats in money, end and all times."""
-    alike: dict[tuple[int, ...], list[tuple[tuple[int, int], Label]]] = defaultdict(list)
+    alike: dict[tuple[int, ...], list[tuple[tuple[float, float], Label]]] = defaultdict(list)
     for entry in found:
         alike[entry[1].front].append(entry)
     kept = []
@@ -252,8 +268,8 @@ def _unbeaten(
 
 
 def _minimal(
-    entries: list[tuple[tuple[int, int], Label]],
-) -> list[tuple[tuple[int, int], Label]]:
+    entries: list[tuple[tuple[float, float], Label]],
+) -> list[tuple[tuple[float, float], Label]]:
     """Sorted by money: an entry is beaten only by one before it."""
     if len(entries[0][1].times) <= 1 and not any(entry[1].span for entry in entries):
         least, kept = inf, []

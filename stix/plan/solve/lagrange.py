@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from stix.plan.solve.additive import cheapest
 from stix.plan.solve.model import Model, Table, add
+from stix.plan.solve.narrow import Guide
 from stix.plan.solve.problem import Limits
 from stix.plan.solve.steps import Links, topological
 
@@ -27,6 +28,7 @@ class Priced:
     usd: int | None
     plan: list[int] | None
     bound: int
+    guide: Guide
 
 
 def span(model: Model, plan: Sequence[int]) -> tuple[int, Path]:
@@ -59,14 +61,15 @@ def priced(model: Model, deadline: int, limits: Limits) -> Priced:
     """Look for the prices that bring bound and plan together."""
     prices: dict[Path, float] = {}
     best: tuple[int, list[int]] | None = None
-    bound = 0
-    small = replace(limits, branches=0)
+    bound, guide = 0, Guide(model)
+    small = replace(limits, branches=0, entries=min(limits.entries, 50_000))
     step = 0.0
     for number in range(ROUNDS):
-        answer = cheapest(_at(model, prices), small)
-        if answer.proven:
-            due = sum(prices.values()) * deadline
-            bound = max(bound, round(_priced_money(model, prices, answer.plan) - due))
+        paid = Guide(_at(model, prices), sum(prices.values()))
+        answer = cheapest(paid.model, small)
+        low = round(answer.bound - paid.due(deadline))
+        if low > bound:
+            bound, guide = low, paid
         cost = money(model, answer.plan)
         end, path = span(model, answer.plan)
         if end <= deadline and cost < model.big and (best is None or cost < best[0]):
@@ -81,7 +84,7 @@ def priced(model: Model, deadline: int, limits: Limits) -> Priced:
         step = max(target - bound, target // 100) / norm * (1.0 if number < ROUNDS // 2 else 0.5)
         moved = {p: prices.get(p, 0.0) + step * x for p, x in late.items()}
         prices = {p: price for p, price in moved.items() if price > 0}
-    return Priced(best[0] if best else None, best[1] if best else None, bound)
+    return Priced(best[0] if best else None, best[1] if best else None, bound, guide)
 
 
 _NEAR = 1_000
@@ -104,10 +107,6 @@ def _weights(prices: dict[Path, float]) -> tuple[dict[int, float], dict[tuple[in
         for edge in pairwise(path):
             edges[edge] = edges.get(edge, 0.0) + price
     return stages, edges
-
-
-def _priced_money(model: Model, prices: dict[Path, float], plan: Sequence[int]) -> float:
-    return money(model, plan) + sum(w * _length(model, p, plan) for p, w in prices.items())
 
 
 def _at(model: Model, prices: dict[Path, float]) -> Model:

@@ -170,9 +170,7 @@ def _simple(
         for usd, seconds, number in sorted(entries):
             if least is None or seconds < least:
                 least = seconds
-                found.append(
-                    State(number, nano(usd), micro(seconds), options[number].location)
-                )
+                found.append(State(number, nano(usd), micro(seconds), options[number].location))
     return sorted(found)
 
 

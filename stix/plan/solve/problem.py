@@ -10,6 +10,7 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Protocol
 
 from stix.errors import StixError
 
@@ -59,6 +60,14 @@ class Reuse:
     target: int
 
 
+class Moving(Protocol):
+    """What it takes to move some data from one place to another."""
+
+    def usd_for(self, gib: float) -> float: ...
+
+    def seconds_for(self, gib: float) -> float: ...
+
+
 @dataclass(frozen=True)
 class Rate:
     """What it takes to move data from one place to another.
@@ -92,11 +101,11 @@ class Rate:
 class Movement:
     """Movement between places: ``rates[ways[a][b]]`` holds from place ``a`` to place ``b``.
 
-    Anything with ``usd_for`` and ``seconds_for`` is a rate. Each is asked once per amount, so that
+    Each rate is asked once per amount, so that
     thousands of stages and hundreds of places cost a table look-up each.
     """
 
-    rates: Sequence[Rate] = (Rate(),)
+    rates: Sequence[Moving] = (Rate(),)
     ways: Sequence[Sequence[int]] = ()
 
 
@@ -148,7 +157,7 @@ class Limits:
 
     entries: int = 2_000_000
     branches: int = 200
-    labels: int = 4_000
+    labels: int = 1_000
     milp_seconds: float = 0.0
 
 

@@ -6,9 +6,10 @@ whose inputs are not all timed. An order with a small front needs few partial pl
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from stix.plan.solve.model import Model
+from stix.plan.solve.model import Edge, Model
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,16 @@ class Links:
     partners: list[list[int]]
 
     @classmethod
-    def of(cls, model: Model) -> Links:
+    def of(cls, model: Model, shared: Iterable[Edge] | None = None) -> Links:
+        """Of a model, or with these pairs for what shares a cost."""
         count = len(model.states)
-        links = cls(*([[] for _ in range(count)] for _ in range(3)))
+        links = cls(
+            [[] for _ in range(count)], [[] for _ in range(count)], [[] for _ in range(count)]
+        )
         for source, target in sorted(model.seconds):
             links.parents[target].append(source)
             links.children[source].append(target)
-        for u, v in sorted(model.usd):
+        for u, v in sorted(model.usd if shared is None else shared):
             links.partners[u].append(v)
             links.partners[v].append(u)
         return links
@@ -102,9 +106,9 @@ class _Work:
         return timed, keep, everyone
 
 
-def plan_steps(model: Model) -> list[Step]:
+def plan_steps(model: Model, shared: Iterable[Edge]) -> list[Step]:
     """Greedy: the decision that leaves the fewest partial plans, earlier stages first."""
-    links = Links.of(model)
+    links = Links.of(model, shared)
     work = _Work(links)
     sizes = [len(found) for found in model.states]
     open_: set[int] = set(range(len(sizes)))

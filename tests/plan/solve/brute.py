@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from stix.plan.solve import Flow, Minimize, Movement, Option, Problem, Rate, Reuse
+from stix.plan.solve.problem import Moving
 
 Warm = tuple[tuple[int, int], ...]
 
@@ -54,7 +55,7 @@ def value(problem: Problem, choice: tuple[int, ...], warm: Warm) -> tuple[float,
     heirs = {t for _, t in warm}
     rates, ways = problem.movement.rates, problem.movement.ways
 
-    def rate(flow: Flow) -> Rate:
+    def rate(flow: Flow) -> Moving:
         return rates[ways[chosen[flow.source].location][chosen[flow.target].location]]
 
     def end(v: int) -> float:
@@ -83,7 +84,9 @@ def best(problem: Problem) -> Tried | None:
             tier = min(options[t.choice[v]].tier for t in tried)
             tried = [t for t in tried if options[t.choice[v]].tier == tier]
     money = problem.minimize is Minimize.USD
-    return min(tried, key=lambda t: (t.usd, t.seconds) if money else (t.seconds, t.usd), default=None)
+    return min(
+        tried, key=lambda t: (t.usd, t.seconds) if money else (t.seconds, t.usd), default=None
+    )
 
 
 def front(problem: Problem) -> list[tuple[float, float]]:
@@ -117,8 +120,7 @@ def problem_of(rng: random.Random, stages: int = 6, options: int = 5) -> Problem
     problem = Problem(
         stages=tuple(
             tuple(
-                _option(rng, places, ordered, keyed, coarse)
-                for _ in range(rng.randint(1, options))
+                _option(rng, places, ordered, keyed, coarse) for _ in range(rng.randint(1, options))
             )
             for _ in range(count)
         ),
@@ -129,16 +131,12 @@ def problem_of(rng: random.Random, stages: int = 6, options: int = 5) -> Problem
         areas=areas if rng.random() < 0.7 else (),
     )
     pinned = {
-        v: rng.randrange(len(found))
-        for v, found in enumerate(problem.stages)
-        if rng.random() < 0.1
+        v: rng.randrange(len(found)) for v, found in enumerate(problem.stages) if rng.random() < 0.1
     }
     return replace(problem, pinned=pinned)
 
 
-def _option(
-    rng: random.Random, places: int, ordered: bool, keyed: bool, coarse: bool
-) -> Option:
+def _option(rng: random.Random, places: int, ordered: bool, keyed: bool, coarse: bool) -> Option:
     usd = rng.randint(0, 6) / 2 if coarse else rng.uniform(0, 30)
     seconds = rng.randint(1, 6) * 60.0 if coarse else rng.uniform(1, 4000)
     place = rng.randrange(places)
@@ -179,7 +177,9 @@ def _together(rng: random.Random, count: int) -> tuple[tuple[int, ...], ...]:
     if count < 2 or rng.random() < 0.75:
         return ()
     groups = rng.randint(1, 2)
-    return tuple(tuple(rng.sample(range(count), rng.randint(2, min(3, count)))) for _ in range(groups))
+    return tuple(
+        tuple(rng.sample(range(count), rng.randint(2, min(3, count)))) for _ in range(groups)
+    )
 
 
 def limited(rng: random.Random, problem: Problem) -> Problem:
