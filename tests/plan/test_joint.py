@@ -17,7 +17,6 @@ from stix.plan.offers import Offer
 from stix.plan.place import PlanError
 from stix.plan.placement import Block, Plan
 from stix.plan.regions import Place
-from stix.plan.work import located
 from stix.spec.models import PipelineSpec
 
 
@@ -359,17 +358,6 @@ def test_a_plan_is_data() -> None:
 def test_the_same_question_has_the_same_answer_in_any_order() -> None:
     plan = place_together(chain("50GB"), ALL)
     assert place_together(chain("50GB"), ALL[::-1]) == plan
-
-
-def test_where_urls_lie() -> None:
-    known = {"s3://b": Place("aws", "us-east-1"), "s3://b/eu": Place("aws", "eu-west-1")}
-    assert located("s3://b/x", known).region == "us-east-1"
-    assert located("s3://b/eu/x", known).region == "eu-west-1"
-    assert located("gs://b", known) == Place("gcp")
-    assert located("cos://us-south/b", {}) == Place("ibm", "us-south")
-    assert located("https://a.blob.core.windows.net/c", {}) == Place("azure")
-    assert located("r2://b", {}) == Place("cloudflare")
-    assert located("ftp://b", {}) == Place("ftp")
 
 
 def test_after_three_runs_the_plan_of_a_pipeline_is_right() -> None:
