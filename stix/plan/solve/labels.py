@@ -135,7 +135,7 @@ class Sweep:
         priced = [(i, self._priced[w, v]) for i, w in step.costs]
         due = self._guide.due(ask.most_span)
         prices = self._prices[v]
-        found = []
+        found: list[tuple[tuple[float, float], Label]] = []
         for label in labels:
             front, times = label.front, label.times
             rows = [table[front[i]] for i, table in costs]

@@ -151,14 +151,11 @@ class Limits:
         entries: Table entries of one elimination; above it the search branches.
         branches: Branches of one search.
         labels: Partial plans kept side by side where time counts.
-        milp_seconds: Wall time for HiGHS where labels were dropped and it is installed; 0 for
-            never, which keeps the answer repeatable.
     """
 
     entries: int = 2_000_000
     branches: int = 200
     labels: int = 1_000
-    milp_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -171,7 +168,7 @@ class Solution:
         seconds: From the start to the end of the last stage, movements included.
         lower_bound: No plan has less of what was minimised.
         gap: How far above it this plan is, as a share of it; 0 for a proof.
-        method: ``elimination``, ``branch and bound``, ``labels`` or ``milp``.
+        method: ``elimination``, ``branch and bound`` or ``labels``.
         explored: Table entries or partial plans looked at.
         warm: The (source, target) pairs of stages that share a cluster.
     """
