@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from stix.plan.estimates import Estimator
@@ -23,7 +25,7 @@ def test_where_urls_lie() -> None:
 
 
 def test_when_stages_begin_and_how_long_their_outputs_are_kept() -> None:
-    stages = {
+    stages: dict[str, dict[str, Any]] = {
         "a": {"outputs": {"o": "o"}, "estimate": {"time": "1h", "outputs": {"o": 1}}},
         "b": {"needs": ["a"], "estimate": "4h"},
         "c": {"needs": ["a"], "outputs": {"o": "o"}, "estimate": {"outputs": {"o": 1}}},
