@@ -76,8 +76,8 @@ def test_a_whole_dag_too_where_time_depends_on_the_machine() -> None:
     spec = pipeline(*[r for r in RESOURCES if "ordered" not in r], **said)
     found = short(spec, paced=True)
     for minimize in ("cost", "time"):
-        here = place_together(spec, found.offers, Goal(minimize))  # type: ignore[arg-type]
-        there = place_together(spec, ALL, Goal(minimize))  # type: ignore[arg-type]
+        here = place_together(spec, found.offers, Goal(minimize))
+        there = place_together(spec, ALL, Goal(minimize))
         assert choices(here) == choices(there)
 
 
