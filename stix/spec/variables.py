@@ -86,9 +86,12 @@ def substituted(data: dict[str, Any], context: Any) -> dict[str, Any]:
         return data
     known = context.of(data)
     if sum(map(len, known.values())) > _LONG:
-        found = (name for word in FIELDS for _, name in names(data.get(word)))
-        if sum(len(known.get(name, "")) for name in found) > _LONGEST:
-            raise bad("the variables make more than 1 MiB of text", "use shorter values")
+        left = _LONGEST
+        for word in FIELDS:
+            for _, name in names(data.get(word)):
+                left -= len(known.get(name, ""))
+                if left < 0:
+                    raise bad("the variables make more than 1 MiB of text", "use shorter values")
     pattern = _LOOSE if context.secrets else _NAME
     return {k: _replace(v, known, pattern) if k in FIELDS else v for k, v in data.items()}
 

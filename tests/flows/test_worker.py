@@ -32,7 +32,8 @@ async def test_a_file_becomes_a_run_with_its_uploads(workshop: Workshop, folder:
     wish = submission(workshop, TEXT, envs={"MODE": "b"})
     ledger, store = workshop.ledger, workshop.runtime.store
     row = await ledger.run(await submit_file(ledger, store, wish))
-    assert row.name == "d" and row.source == {"file": str(wish.path), "text": TEXT}
+    given = "# Given on submission:\n#   --env MODE\n"
+    assert row.name == "d" and row.source == {"file": str(wish.path), "text": TEXT + given}
     store.get(row.uploads["src"], folder / "out")
     assert (folder / "out" / "f").read_text() == "content"
     assert row.spec["envs"]["MODE"] == "b" or row.spec["stages"]["main"]["envs"]["MODE"] == "b"
