@@ -74,7 +74,8 @@ def _moved(plan: Json, stage: Json) -> str:
     edges = [edge for edge in plan["edges"] if edge["target"] == stage["stage"]]
     gb = sum(edge["gb"]["value"] for edge in edges)
     usd = sum(edge["usd"]["value"] for edge in edges)
-    return f"{shown.data(gb)} {shown.money(usd)}" if gb or usd else "-"
+    doubt = any(fact["unconfirmed"] for edge in edges for fact in edge["facts"])
+    return f"{shown.data(gb)} {'~' if doubt else ''}{shown.money(usd)}" if gb or usd else "-"
 
 
 def _worse(loser: Json) -> str:
@@ -98,17 +99,25 @@ def _mark(offer: Json) -> str:
 
 def _totals(plan: Json) -> str:
     each = sum(float(stage["usd_per_hour"]) for stage in plan["stages"])
-    estimates = any(stage["chosen"]["offer"]["price_is_estimate"] for stage in plan["stages"])
     egress = f", of it {shown.money(plan['egress_usd'])} for moving data"
     sure = "proven" if plan["gap"] == 0 else f"within {plan['gap']:.1%} of the best"
     return pairs(
         [
-            ("cost", ("~" if estimates else "") + shown.bar(plan["usd"], shown.money) + egress),
+            (
+                "cost",
+                ("~" if _guessed(plan) else "") + shown.bar(plan["usd"], shown.money) + egress,
+            ),
             ("time", shown.bar(plan["seconds"], shown.time)),
             ("best in", f"{plan['minimize']}, {sure}"),
             ("all at once", f"{shown.money(each)}/h"),
         ]
     )
+
+
+def _guessed(plan: Json) -> bool:
+    """Whether any price of the plan is an estimate, or confirmed by no source."""
+    machines = any(stage["chosen"]["offer"]["price_is_estimate"] for stage in plan["stages"])
+    return machines or any(fact["unconfirmed"] for edge in plan["edges"] for fact in edge["facts"])
 
 
 def _drawn(plan: Json) -> str:
@@ -181,7 +190,7 @@ def _notes(plan: Json) -> str:
     lines = [
         f"{AWAY} not enabled here: {', '.join(clouds)} ({why})" for why, clouds in away.items()
     ]
-    if any(stage["chosen"]["offer"]["price_is_estimate"] for stage in plan["stages"]):
+    if _guessed(plan):
         lines.append("~ the price is an estimate")
     guessed = [s["stage"] for s in plan["stages"] if s["cost"]["basis"] == "assumed"]
     if guessed:

@@ -94,8 +94,6 @@ def described(
     """A plan with the fields that scripts know, its age and its marks."""
     offers = [stage.offer for stage in plan.stages.values()]
     notes = [*plan.notes, *_unproven(plan), *_stale(offers, asked.today)]
-    if plan.egress_usd and not any(edge.facts for edge in plan.edges):
-        notes.append("what it costs to move data is assumed")
     stages = {name: _short(stage, asked.alternatives) for name, stage in plan.stages.items()}
     out = replace(plan, stages=stages, notes=tuple(notes)).to_dict()
     for told, stage in zip(out["stages"], plan.stages.values(), strict=True):
