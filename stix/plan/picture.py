@@ -210,8 +210,7 @@ def _ends(
 ) -> tuple[float, float, float, float]:
     (x1, y1), (x2, y2) = spots[one], spots[other]
     if down:
-        first = y1 if one.startswith("\0") else y1 + HEIGHT
-        return x1 + WIDTH / 2, first, x2 + WIDTH / 2, y2
+        return x1 + WIDTH / 2, y1 + HEIGHT, x2 + WIDTH / 2, y2
     return x1 + WIDTH, y1 + HEIGHT / 2, x2, y2 + HEIGHT / 2
 
 

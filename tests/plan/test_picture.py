@@ -134,6 +134,42 @@ def test_lines_run_forward_one_layer_at_a_time(seed: int) -> None:
         assert [layer[name] - layer[chain[0]] for name in chain] == list(range(len(chain)))
 
 
+def points(path: str) -> list[tuple[float, float]]:
+    """Of a line, close to each other."""
+    found: list[tuple[float, float]] = []
+    for command, text in re.findall(r"([MLC])([^MLC]*)", path):
+        numbers = [float(number) for number in text.split()]
+        ends = list(zip(numbers[::2], numbers[1::2], strict=True))
+        if command == "M":
+            found += ends
+            continue
+        control = [found[-1], *ends] if command == "C" else [found[-1], found[-1], *ends * 2]
+        for step in range(1, 41):
+            t = step / 40
+            weights = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3)
+            x = sum(w * p[0] for w, p in zip(weights, control, strict=True))
+            y = sum(w * p[1] for w, p in zip(weights, control, strict=True))
+            found.append((x, y))
+    return found
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("long", [False, True])
+def test_no_line_runs_through_a_box(seed: int, long: bool) -> None:
+    names, pairs = some_dag(seed, 16)
+    if long:  # a chain with some ways past it
+        names = [f"s{n}" for n in range(24)]
+        pairs = [*itertools.pairwise(names), (names[seed], names[seed + 9]), (names[1], names[20])]
+    assert layout(names, pairs).downwards == long
+    root = ET.fromstring(svg(plan(names, [edge(*pair) for pair in pairs])))
+    boxes = [e for e in root.iter(f"{SVG}rect") if e.get("class") == "box"]
+    corners = [(float(e.get("x", "")), float(e.get("y", ""))) for e in boxes]
+    for path in root.iter(f"{SVG}path"):
+        for x, y in points(path.get("d", "")):
+            inside = [c for c in corners if 1 < x - c[0] < WIDTH - 1 and 1 < y - c[1] < HEIGHT - 1]
+            assert not inside, (path.get("d"), inside)
+
+
 def test_lines_that_need_not_cross_do_not() -> None:
     """Two chains side by side, told in an order that would cross them."""
     pairs = [("a", "a1"), ("b", "b1"), ("b1", "b2"), ("a1", "a2")]
