@@ -7,6 +7,9 @@ nodes, and the sweeper removes what no live run owns.
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 from prefect import task
 from prefect.logging import get_run_logger
 
@@ -21,11 +24,14 @@ from stix.clouds.errors import (
 )
 from stix.engine.runtime import ATTEMPT, Attempt, Past
 from stix.ledger import Intent
+from stix.plan.offers import Offer
 from stix.recovery.actions import GiveUp, NextOffer
 from stix.recovery.decide import Market, decide
 from stix.recovery.events import Capacity, Event, NodeLost, Refused
 from stix.tasks.failures import StepFailed
 from stix.tasks.place import choose, untried
+
+SHORTAGES_KEPT = 20
 
 
 @task(name="provision", persist_result=False)
@@ -115,12 +121,19 @@ async def _elsewhere(attempt: Attempt, error: CapacityError) -> None:
     attempt.choice = choose(placement, attempt.shortages)
     ledger, fence = attempt.run.runtime.ledger, attempt.run.fence
     # First the token, then the offer: a token is asked of one offer only, also after a crash.
-    await attempt.finish_step("shortages", {"count": attempt.shortage_count + 1})
+    await attempt.finish_step("shortages", _with_shortage(attempt, here.choice.offer, error.scope))
     await ledger.start_attempt(fence, attempt.key, attempt.number, attempt.choice.to_dict())
     await ledger.update_stage(fence, attempt.key, reason=f"waiting for room: {error.message}")
     get_run_logger().info("%s: %s", error.message, decision.reason)
     clouds = attempt.run.runtime.clouds
     await clouds.wait_for_room(attempt.choice.offer.cloud, decision.action.after_s)
+
+
+def _with_shortage(attempt: Attempt, offer: Offer, scope: str) -> dict[str, Any]:
+    """How many shortages there were, and the latest of them, for the plans of later runs."""
+    seen = attempt.steps.get("shortages", {}).get("seen", [])
+    latest = {"offer": offer.to_dict(), "scope": scope, "at": time.time()}
+    return {"count": attempt.shortage_count + 1, "seen": [*seen, latest][-SHORTAGES_KEPT:]}
 
 
 def request_for(attempt: Attempt) -> CreateRequest:

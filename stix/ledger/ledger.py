@@ -7,9 +7,11 @@ from typing import Self
 from stix.ledger.artifacts import Artifacts
 from stix.ledger.database import Database
 from stix.ledger.events import Events
+from stix.ledger.history import Earlier
 from stix.ledger.intents import Intents
 from stix.ledger.leases import Leases
 from stix.ledger.money import Money
+from stix.ledger.plans import Plans
 from stix.ledger.runs import Runs
 from stix.ledger.sql import Statement
 from stix.ledger.stages import Stages
@@ -17,7 +19,7 @@ from stix.ledger.stages import Stages
 _HELLO = Statement.of("SELECT 1")
 
 
-class Ledger(Leases, Runs, Stages, Intents, Money, Artifacts, Events):
+class Ledger(Leases, Runs, Stages, Plans, Intents, Money, Artifacts, Events, Earlier):
     """One PostgreSQL database, through ten connections.
 
     Every write is one statement. Those for a run take a ``Fence`` and raise ``Fenced`` when it no
