@@ -16,6 +16,7 @@ from stix.engine.intent import Why, current_why, shielded
 from stix.engine.runs import StepRun, step
 from stix.engine.runtime import ATTEMPT, Attempt
 from stix.errors import StixError
+from stix.flows.placing import moved
 from stix.ledger import Fenced
 from stix.recovery.events import Cancelled, Event, NodeLost, event_from_dict
 from stix.spec.states import AttemptState
@@ -56,8 +57,8 @@ class AttemptRun:
         ATTEMPT.set(self.attempt)
         try:
             event = await self._known_end()
-            for name in () if event is not None else self.steps():
-                await self._step(name)
+            if event is None:
+                await self._steps()
             return event
         except StepFailed as failed:
             return failed.event
@@ -71,6 +72,14 @@ class AttemptRun:
         except Exception:  # a fault of ours must not leak a machine
             await shielded(self._close(AttemptState.FAILED, None))
             raise
+
+    async def _steps(self) -> None:
+        if self.attempt.nodes:
+            await moved(self.attempt)  # the engine before us may not have got to that
+        for name in self.steps():
+            await self._step(name)
+            if name == "provision":
+                await moved(self.attempt)
 
     async def end(self, event: Event | None) -> None:
         """Release the nodes and keep the logs. ``event`` is remembered first."""

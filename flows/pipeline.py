@@ -17,7 +17,6 @@ from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 
 from stix.engine.intent import Why, current_why, shielded
@@ -26,11 +25,10 @@ from stix.engine.runs import FlowRunWish
 from stix.engine.runtime import RUN, RunContext
 from stix.errors import StixError
 from stix.flows.ending import end_early
+from stix.flows.placing import gather_offers, place_run
 from stix.flows.report import publish_plan, publish_results
 from stix.flows.stage import stage as stage_flow
-from stix.ledger import Fenced, StageRow
-from stix.plan.offers import Offer
-from stix.plan.place import place
+from stix.ledger import Fenced, LedgerUnavailable, StageRow
 from stix.spec.expand import Point
 from stix.spec.expressions import ExpressionError, evaluate
 from stix.spec.states import RunState, StageState
@@ -145,9 +143,9 @@ class PipelineRun:
             raise asyncio.CancelledError
 
     async def _to_the_end(self) -> State[Any]:
+        await self._refresh()
         if not await self._plan():
             return Failed(message="the run could not be placed")
-        await self._refresh()
         async with asyncio.TaskGroup() as group:
             for key in self.run.points:
                 group.create_task(self._point(key), name=key)
@@ -172,8 +170,10 @@ class PipelineRun:
         while True:
             try:
                 offers, silent = await gather_offers(self.run)
-                self.run.plan = place(self.run.pipeline, offers, silent=silent)
+                await place_run(self.run, offers, silent)
                 break
+            except (Fenced, LedgerUnavailable):
+                raise
             except StixError as error:
                 if time.monotonic() >= deadline:
                     details = {"message": error.message, "fix": error.fix}
@@ -341,20 +341,3 @@ def _skipped(row: StageRow) -> bool:
 
 def _slots(limit: int | None) -> asyncio.Semaphore:
     return asyncio.Semaphore(limit if limit is not None else 10_000)
-
-
-async def gather_offers(run: RunContext) -> tuple[list[Offer], dict[str, StixError]]:
-    """What the enabled clouds offer now, and which of them could not say, and why."""
-    clouds = run.runtime.clouds
-    silent: dict[str, StixError] = {}
-
-    async def ask(name: str) -> list[Offer]:
-        try:
-            return list(await clouds.get(name).offers())
-        except StixError as error:
-            get_run_logger().warning("%s offers nothing: %s", name, error.message)
-            silent[name] = error
-            return []
-
-    lists = await asyncio.gather(*(ask(name) for name in clouds.names))
-    return [offer for offers in lists for offer in offers], silent

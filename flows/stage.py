@@ -110,6 +110,7 @@ class StageRun:
 
     async def _next_attempt(self, history: History, inputs: Inputs) -> Attempt:
         """The attempt that an earlier engine left unfinished, else a new one."""
+        self.run.where.setdefault(self.point.stage, None)  # from here on its placement stays
         placement = self.run.plan.stages[self.point.stage]
         attempt = Attempt(
             run=self.run,

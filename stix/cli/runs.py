@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from stix.client.api import Json
 
 EVENTS_SHOWN = 30
-EVENTS_FOR_PEOPLE = {"run", "stage", "attempt", "cluster", "lease"}
+EVENTS_FOR_PEOPLE = {"run", "stage", "attempt", "cluster", "lease", "replanned"}
 IDS = {"token", "flow_run_id"}
 
 ENTRIES = {

@@ -25,6 +25,8 @@ from stix.engine.guard import Guard
 from stix.engine.intent import Intent
 from stix.engine.runs import FlowRuns
 from stix.ledger import Fence, Ledger, StageRow
+from stix.plan.jointplan import JointPlan
+from stix.plan.offers import Offer
 from stix.plan.placement import Choice, Plan
 from stix.recovery.actions import Action
 from stix.remote.agent import AgentClient
@@ -107,6 +109,11 @@ class RunContext:
     """One run in the hands of this engine.
 
     Attributes:
+        plan: What each stage takes; for a stage that has begun it stays as it was then.
+        joint: The whole plan with its reasons, as it was made last.
+        where: Stage to the offer that gave it nodes last, for stages that have begun; None where
+            it has none yet.
+        replanning: Held while the rest of the run is placed again.
         driving: The pipeline's flow has begun: from then on a cancellation meets its teardown.
         releases: Nodes that could not be removed yet, while the run goes on without them.
     """
@@ -123,6 +130,9 @@ class RunContext:
     options: Mapping[str, Any]
     secrets: Mapping[str, str] = field(repr=False)
     plan: Plan = field(default_factory=Plan)
+    joint: JointPlan | None = None
+    where: dict[str, Offer | None] = field(default_factory=dict)
+    replanning: asyncio.Lock = field(default_factory=asyncio.Lock)
     intent: Intent = field(default_factory=Intent)
     stage_flow_runs: dict[str, uuid.UUID] = field(default_factory=dict)
     stage_rows: dict[str, StageRow] = field(default_factory=dict)
