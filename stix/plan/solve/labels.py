@@ -127,8 +127,7 @@ class Sweep:
         self, labels: list[Label], step: Step, number: int, ask: Ask
     ) -> list[tuple[tuple[float, float], Label]]:
         """All decisions of one step, with the least they can come to."""
-        states = self._model.states[step.variable]
-        v, big = step.variable, self._model.big
+        v, big, states = step.variable, self._model.big, self._model.states[step.variable]
         costs = [(i, self._pairs[w, v]) for i, w in step.costs if (w, v) in self._pairs]
         waits = [(i, self._moves[w, v]) for i, w in step.waits]
         later_usd = self._rests[number]
@@ -145,9 +144,7 @@ class Sweep:
                 usd = label.usd + state.usd + sum([row[s] for row in rows])
                 if usd >= big or usd > ask.most_usd:
                     continue
-                ready = 0
-                for end, row in moves:
-                    ready = max(ready, end + row[s] if row else end)
+                ready = max([end + row[s] if row else end for end, row in moves], default=0)
                 here, now, span = (*front, s), [*times, ready], label.span
                 for timing in step.timings:
                     span = self._time(timing, here, now, span)
@@ -162,8 +159,8 @@ class Sweep:
                 end = self._end(step, kept, after, span)
                 if end > ask.most_span:
                     continue
-                rank = (end, low) if ask.by_time else (low, end)
-                found.append((rank, Label(usd, span, after, kept, s, label, price)))
+                one = Label(usd, span, after, kept, s, label, price)
+                found.append(((end, low) if ask.by_time else (low, end), one))
         return found
 
     def _time(self, timing: Timing, here: tuple[int, ...], now: list[int], span: int) -> int:

@@ -249,9 +249,8 @@ def _undominated(
         state = states[i]
         link = (kinds[i], state.key if state.take != -1 or state.heir != -1 else -1)
         alike = seen[(*link, state.take, state.heir)]
-        usd, seconds = saved.get(problem.stages[stage][state.option].key, (0, 0))
-        if state.heir == -1:
-            usd = seconds = 0
+        key = problem.stages[stage][state.option].key
+        usd, seconds = saved.get(key, (0, 0)) if state.heir != -1 else (0, 0)
         if any(not timed or a.seconds <= state.seconds for a in alike):
             continue
         if any(
