@@ -165,7 +165,7 @@ def _front(plan: Json) -> str:
     text = table(["cost", "time", "", "other than chosen"], rows)
     left = len(plans) - len(shown_ones)
     more = f"\n({left} more between these: -o json)" if left else ""
-    partial = "" if front["proven"] else "\nthe search stopped: there may be more"
+    partial = "" if front["proven"] else "\nsome of them: there are more between"
     return text + more + partial
 
 

@@ -15,12 +15,10 @@ from stix.plan.joint import Given, Goal, JointError, Point, front_together, plac
 from stix.plan.jointplan import JointPlan, StagePlan
 from stix.plan.offers import Offer
 from stix.plan.shown import at_least, money, time
-from stix.plan.solve import Limits
 from stix.spec.models import PipelineSpec
 
 STALE_DAYS = 14
-_FRONT = Limits(labels=20_000)
-"""A front is rarely asked for, and shall be whole."""
+_SAME = 1e-4
 
 
 class Unmet(StixError):
@@ -84,7 +82,7 @@ def answer(pipeline: PipelineSpec, market: Market, asked: Asked) -> dict[str, An
         if error.least is None:
             raise
         raise _unmet(pipeline, market, asked, error) from error
-    front = _front_of(pipeline, market, asked) if asked.front else None
+    front = front_together(pipeline, market.offers, asked.given) if asked.front else None
     return described(_counted(plan, market), market, asked, front) | {"name": pipeline.name}
 
 
@@ -132,10 +130,6 @@ def _counted(plan: JointPlan, market: Market) -> JointPlan:
     return replace(plan, stages=stages)
 
 
-def _front_of(pipeline: PipelineSpec, market: Market, asked: Asked) -> list[Point]:
-    return front_together(pipeline, market.offers, asked.given, _FRONT)
-
-
 def _front(front: Sequence[Point], plan: JointPlan) -> dict[str, Any]:
     """The points, and which of them the plan is."""
 
@@ -145,6 +139,12 @@ def _front(front: Sequence[Point], plan: JointPlan) -> dict[str, Any]:
             seconds, 1e-9
         )
 
+    if min(map(away, front)) > _SAME:  # of many points some are listed, and this is another
+        offers = {name: stage.offer for name, stage in plan.stages.items()}
+        front = sorted(
+            [*front, Point(plan.usd.value, plan.seconds.value, offers, proven=False)],
+            key=lambda point: point.usd,
+        )
     nearest = min(range(len(front)), key=lambda i: away(front[i]))
     return {
         "chosen": nearest,

@@ -19,6 +19,7 @@ from stix.plan.costs import NUDGE, Pricing, Work
 from stix.plan.egress import Egress
 from stix.plan.estimates import Estimator
 from stix.plan.explain import Table, explained
+from stix.plan.front import front
 from stix.plan.history import History
 from stix.plan.jointplan import JointPlan
 from stix.plan.offers import Offer
@@ -35,7 +36,6 @@ from stix.plan.solve import (
     Option,
     Problem,
     Reuse,
-    pareto,
 )
 from stix.plan.solve import solve as best
 from stix.plan.work import Reader, Works
@@ -152,16 +152,17 @@ def front_together(
     pipeline: PipelineSpec,
     offers: Sequence[Offer],
     given: Given | None = None,
-    limits: Limits | None = None,
 ) -> list[Point]:
     """Every plan that no other beats in both money and time, the cheapest first.
+
+    Of more than a few stages some of them.
 
     Raises:
         PlanError: no offer serves some stage.
         JointError: stages that belong together have no place in common.
     """
     planner = _Planner(pipeline.resolved(), Goal(), given or Given())
-    return planner.front(offers, limits or Limits())
+    return planner.front(offers)
 
 
 class _Planner:
@@ -193,11 +194,11 @@ class _Planner:
         plan = explained(table, self._goal.minimize, set(self._given.pinned))
         return replace(plan, notes=(*self._notes(plan), *plan.notes))
 
-    def front(self, offers: Sequence[Offer], limits: Limits) -> list[Point]:
+    def front(self, offers: Sequence[Offer]) -> list[Point]:
         found = self._candidates(offers)
         problem, _ = self._problem(found)
         try:
-            solutions = pareto(problem, limits)
+            solutions = front(problem)
         except Infeasible as error:
             raise JointError(error, self._names) from error
         return [
