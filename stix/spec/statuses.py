@@ -217,13 +217,11 @@ STAGE: dict[str, Status | Cases] = {
             _sized,
             {
                 "edges of the pipeline": USED,
-                "{uri: GB}": _refused(
-                    "sizes for an egress model do not act", f"remove {word}, or {other}"
-                ),
+                "{uri: GB}": _mapped(f"estimate.{word}", "it is a size for the plan"),
             },
         )
         for prefix in ("", "egress_")
-        for word, other in (("inputs", "name stage.output"), ("outputs", "name a path"))
+        for word in ("inputs", "outputs")
     },
     "service": _refused(
         "services are not run by this release", "run the command as a stage without service"
@@ -259,7 +257,7 @@ STAGE: dict[str, Status | Cases] = {
 }
 
 RESOURCES: dict[str, Status | Cases] = {
-    **_used("infra cpus memory instance_type use_spot max_hourly_cost any_of ordered"),
+    **_used("infra cpus memory instance_type use_spot max_hourly_cost local_disk any_of ordered"),
     **dict.fromkeys(("cloud", "region", "zone"), _mapped("infra")),
     "accelerators": Cases(_accelerators, _ACCELERATORS, each=True),
     "gpus": Cases(_accelerators, {**_ACCELERATORS, "by name": _mapped("accelerators")}, each=True),
@@ -285,7 +283,6 @@ RESOURCES: dict[str, Status | Cases] = {
     ),
     "disk_tier": _refused("the tier of the disk is not chosen", "remove disk_tier"),
     "network_tier": _refused("the tier of the network is not chosen", "remove network_tier"),
-    "local_disk": _refused("local disks are not chosen", "remove local_disk"),
     "priority": _refused("there is no queue by priority", "remove priority"),
     "priority_class": _refused("there is no queue by priority", "remove priority_class"),
     "accelerator_args": _refused("arguments of accelerators do not act", "remove accelerator_args"),

@@ -235,10 +235,10 @@ stages:
 
 def test_several_documents() -> None:
     first = "name: g\nexecution: parallel\n---\nname: a\nrun: x\n---\n"
-    text = f"{first}name: b\nrun: y\ninputs: {{s3://b: 3}}\n"
+    text = f"{first}name: b\nrun: y\npool: {{workers: 1}}\n"
     refused = [(row.line, row.path) for row in report(text).rows if row.status == "refused"]
     assert (2, "execution") in refused
-    assert (9, "inputs") in refused
+    assert (9, "pool") in refused
     assert len(report("name: p\n---\nrun: x\n---\nrun: y\n").rows) == 3
 
 

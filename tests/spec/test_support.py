@@ -19,7 +19,6 @@ REFUSED: list[dict[str, Any]] = [
     {"resources": {"disk_size": 100}},
     {"resources": {"disk_tier": "high"}},
     {"resources": {"network_tier": "best"}},
-    {"resources": {"local_disk": "nvme:1000+"}},
     {"resources": {"priority": 5}},
     {"resources": {"priority_class": "high"}},
     {"resources": {"accelerator_args": {"tpu_vm": True}}},
@@ -32,8 +31,6 @@ REFUSED: list[dict[str, Any]] = [
     {"volumes": {"/mnt": "vol"}},
     {"managed_secrets": ["secrets:A"]},
     {"api_server_access": True},
-    {"inputs": {"s3://b/x": 10}},
-    {"outputs": {"s3://b/x": 0.5}},
     {"workdir": {"url": "https://example.com/a", "ref": "main"}},
     {"file_mounts": {"/d": {"source": "s3://b", "mode": "MOUNT"}}},
     {"file_mounts": {"/d": {"source": "s3://b", "mode": "MOUNT_CACHED"}}},
@@ -117,7 +114,7 @@ file_mounts:
 ---
 name: b
 run: x
-inputs: {s3://b/x: 3}
+volumes: {/v: v}
 """
     loaded = load_text(text, "g.yaml", Overrides())
     found = [loaded.locate(p) for p in pipeline_refusals(loaded.pipeline)]
@@ -126,5 +123,5 @@ inputs: {s3://b/x: 3}
         (3, "termination_delay"),
         (8, "resources.ports"),
         (10, "file_mounts./d"),
-        (14, "inputs"),
+        (14, "volumes"),
     ]
