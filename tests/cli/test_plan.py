@@ -19,6 +19,7 @@ from stix.clouds.catalog.rows import Row
 from tests.cli.test_imports import SCRIPT
 from tests.support.server import ServerHome
 
+Done = subprocess.CompletedProcess[str]
 BIG = ("aws", "gcp", "azure")
 A100_HOURS, BOOT_H = 10, 120 / 3600
 DIAMOND = """\
