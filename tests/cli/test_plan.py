@@ -19,7 +19,6 @@ from stix.clouds.catalog.rows import Row
 from tests.cli.test_imports import SCRIPT
 from tests.support.server import ServerHome
 
-Done = subprocess.CompletedProcess[str]
 BIG = ("aws", "gcp", "azure")
 A100_HOURS, BOOT_H = 10, 120 / 3600
 DIAMOND = """\
@@ -52,7 +51,9 @@ stages:
 """
 PACED = """\
 name: paced
-resources: {infra: gcp, any_of: [{accelerators: L4:1}, {accelerators: A100:1}, {accelerators: H200:8}]}
+resources:
+  infra: gcp
+  any_of: [{accelerators: L4:1}, {accelerators: A100:1}, {accelerators: H200:8}]
 estimate: {time: 10h, accelerators: A100:8}
 run: "true"
 """
