@@ -234,6 +234,8 @@ def _against(need: Need, market: Market) -> str:
         return "infra"
     if need.instance_type not in (None, kind.instance_type):
         return "instance_type"
+    if need.arch and kind.arch and kind.arch != need.arch:
+        return "arch"
     if _off(kind.cpus, need.cpus, exact=need.cpus_exact):
         return "cpus"
     if _off(kind.memory_gib, need.memory_gib, exact=need.memory_exact):

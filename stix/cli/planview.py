@@ -33,6 +33,7 @@ _WHY_NOT = {
     "cpus": "have not the `cpus`",
     "memory": "have not the `memory`",
     "local_disk": "have not the `local_disk`",
+    "arch": "have another processor than `arch` says (x86_64 where it says nothing)",
     "price": "cost more than `max_hourly_cost`",
     "capacity": "have no room for all nodes",
     "blocked": "had no room a short time ago",

@@ -184,6 +184,7 @@ _HINTS = {
     "accelerators": "ask for a count that is offered",
     "cpus": "lower `cpus:`, or write `4+` where more than 4 will do",
     "memory": "lower `memory:`, or write `16+` where more than 16 will do",
+    "arch": "write `arch: any` where programs for either processor will do",
     "price": "raise `max_hourly_cost:`",
     "capacity": "lower `num_nodes:` or what each node asks for",
     "blocked": "wait until there is room again",

@@ -23,6 +23,7 @@ class Need:
         max_hourly_cost: USD per hour and node.
         num_nodes: Nodes of the stage, of which all or none are wanted.
         local_disk_gib, local_disk_exact: Disk inside the machine, likewise.
+        arch: ``x86_64`` or ``arm64``; empty for any. An offer that does not say serves both.
     """
 
     cloud: str | None = None
@@ -39,6 +40,7 @@ class Need:
     num_nodes: int = 1
     local_disk_gib: float = 0.0
     local_disk_exact: bool = False
+    arch: str = ""
 
     @property
     def infra(self) -> str:
@@ -54,7 +56,7 @@ class Reason:
 
     Attributes:
         code: ``infra``, ``instance_type``, ``spot``, ``accelerators``, ``cpus``, ``memory``,
-            ``local_disk``, ``price``, ``capacity`` or ``blocked``.
+            ``local_disk``, ``arch``, ``price``, ``capacity`` or ``blocked``.
         message: What was wanted and what is there.
         gap: How far off, from 0 (hardly) to 1 (nothing of it is there).
     """
@@ -76,6 +78,8 @@ def reasons(need: Need, offer: Offer) -> Iterator[Reason]:
         wanted, there = ("spot", "on demand") if need.use_spot else ("on demand", "spot")
         yield Reason("spot", f"wants {wanted}, this is {there}")
     yield from _accelerators(need, offer)
+    if need.arch and offer.arch and need.arch != offer.arch:
+        yield Reason("arch", f"wants {need.arch}, this is {offer.arch}")
     yield from _amount("cpus", "CPUs", (need.cpus, need.cpus_exact), offer.cpus, offer)
     memory = (need.memory_gib, need.memory_exact)
     yield from _amount("memory", "GiB of memory", memory, offer.memory_gib, offer)

@@ -97,7 +97,18 @@ def need_of(resources: Resources, num_nodes: int = 1) -> Need:
         num_nodes=num_nodes,
         local_disk_gib=disk,
         local_disk_exact=not more_disk,
+        arch=_arch(resources),
     )
+
+
+def _arch(resources: Resources) -> str:
+    """What the stage asks for; else what most programs are built for.
+
+    A machine or an accelerator that is named brings its own.
+    """
+    if resources.arch is not None:
+        return "" if resources.arch == "any" else resources.arch
+    return "" if resources.instance_type or resources.accelerators else "x86_64"
 
 
 def _local_disk(text: str | None) -> tuple[float, bool]:

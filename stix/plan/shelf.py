@@ -106,6 +106,8 @@ def _each(need: Need, offers: Sequence[Offer]) -> Iterator[tuple[Offer, Offer, s
             yield offer, offer, "infra"
         elif machine is not None and offer.instance_type != machine:
             yield offer, offer, "instance_type"
+        elif need.arch and offer.arch and offer.arch != need.arch:
+            yield offer, offer, "arch"
         elif offer.cpus < cpus or (need.cpus_exact and offer.cpus > cpus > 0 and not offer.shared):
             yield offer, offer, "cpus"
         elif offer.memory_gib < memory or (

@@ -30,6 +30,7 @@ FORMS = {
     "use_spot": "write use_spot: true or use_spot: false",
     "cache": "write cache: true or cache: false",
     "needs": "write needs: [stage, stage]",
+    "arch": "write arch: x86_64, arch: arm64, or arch: any where either will do",
     "labels": "write labels: {name: text}, with numbers in quotes",
     "max_hourly_cost": "write USD per hour above zero, such as max_hourly_cost: 2.5",
     "priority": "write a whole number from -1000 to 1000",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BeforeValidator,
@@ -112,6 +112,8 @@ class Resources(ResourcesApi, Spec):
         disk_tier: Speed of that disk: ``low``, ``medium``, ``high``, ``ultra`` or ``best``.
         network_tier: ``standard`` or ``best``.
         local_disk: Disk within the machine: ``nvme`` or ``ssd``, and GB, as in ``nvme:1000+``.
+        arch: Processor, ``x86_64``, ``arm64`` or ``any``. Not given: that of a machine or an
+            accelerator which is named, else ``x86_64``. A field of STIX; SkyPilot has none.
         max_hourly_cost: USD per hour and node at most.
         ports: Ports to open, as ascending texts, ranges as ``8000-8010``.
         image_id: Image of the machine for all regions, or a map of region to image; a container
@@ -165,6 +167,7 @@ class Resources(ResourcesApi, Spec):
         Accepts(forms.NETWORK_TIER),
     ] = None
     local_disk: Annotated[str | None, _known(amounts.local_disk), Accepts(forms.LOCAL_DISK)] = None
+    arch: Literal["x86_64", "arm64", "any"] | None = None
     max_hourly_cost: Annotated[float, Field(gt=0, strict=True, allow_inf_nan=False)] | None = None
     ports: Annotated[list[str], BeforeValidator(port_list), Accepts(forms.PORTS)] = Field(
         default_factory=list

@@ -257,7 +257,9 @@ STAGE: dict[str, Status | Cases] = {
 }
 
 RESOURCES: dict[str, Status | Cases] = {
-    **_used("infra cpus memory instance_type use_spot max_hourly_cost local_disk any_of ordered"),
+    **_used(
+        "infra cpus memory instance_type use_spot max_hourly_cost local_disk arch any_of ordered"
+    ),
     **dict.fromkeys(("cloud", "region", "zone"), _mapped("infra")),
     "accelerators": Cases(_accelerators, _ACCELERATORS, each=True),
     "gpus": Cases(_accelerators, {**_ACCELERATORS, "by name": _mapped("accelerators")}, each=True),

@@ -118,7 +118,7 @@ def test_a_diamond_over_three_clouds_by_hand(offline: Cli) -> None:
         row.region: min(
             other.on_demand or 9e9
             for other in Catalog.load().rows(
-                cloud="aws", region=row.region, cpus_at_least=16, memory_at_least=64
+                cloud="aws", region=row.region, cpus_at_least=16, memory_at_least=64, arch="x86_64"
             )
         )
         for row in a100("aws")

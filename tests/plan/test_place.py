@@ -264,3 +264,25 @@ def test_clouds_that_said_nothing_are_told() -> None:
         place(pipeline(), [], silent=silent)
     assert "ssh offers nothing: ssh/rack/n1 refused the login" in caught.value.message
     assert caught.value.fix == "check the user"
+
+
+ARM = Offer("aws", "us-east-1", "us-east-1a", "m7g.large", 2, 8, price=0.08, arch="arm64")
+X86 = Offer("aws", "us-east-1", "us-east-1a", "m7i.large", 2, 8, price=0.1, arch="x86_64")
+GRACE = Offer("lambda", "us", None, "gh200", 64, 432, {"GH200": 1}, price=1.5, arch="arm64")
+
+
+def test_programs_are_thought_to_be_built_for_x86() -> None:
+    """A cheaper machine on which they do not start is no bargain."""
+    offers = [ARM, X86, GRACE]
+    assert path(placed(offers, cpus="2+")) == ["m7i.large"]
+    assert path(placed(offers, cpus=2, arch="any")) == ["m7g.large", "m7i.large"]
+    assert path(placed(offers, cpus=2, arch="arm64")) == ["m7g.large"]
+    assert "wants x86_64, this is arm64" in str(refused([ARM], cpus=2))
+    assert "arch: any" in refused([ARM], cpus=2).fix
+
+
+def test_a_machine_or_accelerator_that_is_named_brings_its_processor() -> None:
+    offers = [ARM, X86, GRACE]
+    assert path(placed(offers, instance_type="m7g.large")) == ["m7g.large"]
+    assert path(placed(offers, accelerators="GH200")) == ["gh200"]
+    assert placed([LOCAL, ARM], cpus=2).offer == LOCAL  # which does not say, and will do
