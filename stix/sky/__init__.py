@@ -12,6 +12,7 @@ from typing import Any
 from stix import __version__ as __version__
 from stix.errors import NotYet as NotYet
 from stix.sky.arguments import lookup
+from stix.sky.clouds import CLASSES
 
 __root_dir__ = str(Path(__file__).resolve().parent.parent)
 
@@ -43,33 +44,8 @@ _ENUMS = (
     "StatusRefreshMode",
     "StoreType",
 )
-_CLOUDS = (
-    "AWS",
-    "Azure",
-    "CLOUD_REGISTRY",
-    "Cudo",
-    "Fluidstack",
-    "GCP",
-    "Hyperbolic",
-    "IBM",
-    "K8s",
-    "Kubernetes",
-    "Lambda",
-    "Mithril",
-    "Nebius",
-    "OCI",
-    "Paperspace",
-    "PrimeIntellect",
-    "RunPod",
-    "SCP",
-    "SSH",
-    "Seeweb",
-    "Shadeform",
-    "Slurm",
-    "Vast",
-    "Vsphere",
-    "Yotta",
-)
+# SkyPilot does not give these two at its top.
+_CLOUDS = (*sorted({*CLASSES} - {"DO", "Verda"}), "CLOUD_REGISTRY", "K8s")
 WORKS = {
     "Dag": "stix.spec.python.dag:Dag",
     "DagExecution": "stix.spec.python.dag:DagExecution",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 
 from stix.errors import NotYet
 from stix.spec import values
-from stix.spec.problems import SpecErrors
+from stix.spec.problems import SpecErrors, dotted
 from stix.spec.python.objects import (
     Made,
     Refused,
@@ -153,22 +154,34 @@ class TaskApi(Made):
         """SkyPilot's canonical form: a map of its own, with the values of secrets.
 
         Raises:
-            Refused: a variable has no value.
+            Refused: a variable has no value, or makes a field wrong.
         """
         from copy import deepcopy
 
         from stix.spec.sky.task import task
-        from stix.spec.variables import Variables, asks
 
         for name, value in self.envs.items():
             if value is None:
                 fix = f"give it with update_envs({{{name!r}: VALUE}})"
                 raise refuse(f"envs.{name}", f"the variable {name} has no value", fix)
-        raw = given(self)
-        whole: Any = self
-        if asks(raw):
-            whole = type(self).model_validate(raw, context=Variables(secrets=True))
-        return deepcopy(task(whole))
+        return deepcopy(task(self._filled()))
+
+    def _filled(self) -> StageSpec:
+        """The task with its variables and secrets in the fields that take them."""
+        from stix.spec.messages import explain
+        from stix.spec.redact import redacted, values_of
+        from stix.spec.variables import Variables, asks
+
+        raw, stage = given(self), self._stage()
+        if not asks(raw):
+            return stage
+        try:
+            return type(stage).model_validate(raw, context=Variables(secrets=True))
+        except ValidationError as refusal:
+            found = explain(refusal, raw, type(stage), ("stages", "task"))
+        # Raised out here, so that the refusal with the values is not its context.
+        told = redacted(found, values_of(raw))
+        raise Refused([replace(p, path=dotted(p.parts[2:])) for p in told])
 
     def to_yaml(self) -> str:
         """The task as a file, with variables in their places; secrets appear by name only."""
