@@ -62,6 +62,13 @@ class Node:
             ``stix-token`` among them.
         accelerators: Name to indices assigned to this node on a shared host.
         socket: Path of the agent's Unix socket on the node; empty where the agent is not up yet.
+        login: ``user@host[:port]`` for SSH from outside; empty where the cloud has another way in
+            or the provider has not said it yet.
+        created: When the provider began to make it, Unix time in seconds; None where it does not
+            say.
+        spot: Whether it can be taken away.
+        billed: Whether it costs money in its present state: a stopped machine often does.
+        reason: The provider's words for its state, where it gives some.
     """
 
     ref: NodeRef
@@ -72,6 +79,11 @@ class Node:
     socket: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     accelerators: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    login: str = ""
+    created: float | None = None
+    spot: bool = False
+    billed: bool = True
+    reason: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -83,6 +95,11 @@ class Node:
             "socket": self.socket,
             "tags": dict(self.tags),
             "accelerators": {k: list(v) for k, v in self.accelerators.items()},
+            "login": self.login,
+            "created": self.created,
+            "spot": self.spot,
+            "billed": self.billed,
+            "reason": self.reason,
         }
 
     @classmethod
@@ -96,6 +113,12 @@ class CreateRequest:
     """A wish for ``count`` nodes of one offer, all or nothing.
 
     ``token`` names the wish: a second call with the same token returns the nodes of the first.
+
+    Attributes:
+        disk_gib: Size of the boot disk, GiB; None takes the cloud's usual one.
+        image: The provider's name of an image (of a container image on container clouds); empty
+            for the cloud's usual one.
+        ports: Ports to be reachable from outside, such as ``8080`` and ``10000-10010``.
     """
 
     token: str
@@ -104,6 +127,46 @@ class CreateRequest:
     count: int
     name: str
     tags: Mapping[str, str]
+    disk_gib: int | None = None
+    image: str = ""
+    ports: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Resource:
+    """Something at a provider that is ours and is no node: a disk, an address, a firewall, a key.
+
+    Attributes:
+        kind: ``disk``, ``address``, ``security group``, ``key``, ``service``, ``network`` ...
+        id: How to name it to the same adapter.
+        tags: Tags that it carries; ``stix-home`` and, where it serves one wish, ``stix-token``
+            among them.
+        created: Unix time in seconds; None where the provider does not say.
+        used_by: Ids of nodes that hold it now.
+        shared: It serves all nodes of the region or the account, and is kept while there are any.
+        billed: Whether it costs money while nobody uses it.
+    """
+
+    cloud: str
+    kind: str
+    id: str
+    region: str = "-"
+    tags: Mapping[str, str] = field(default_factory=dict)
+    created: float | None = None
+    used_by: tuple[str, ...] = ()
+    shared: bool = False
+    billed: bool = True
+
+
+@dataclass(frozen=True)
+class Quota:
+    """How much of something the account may have at once in a region."""
+
+    name: str
+    region: str
+    limit: float
+    used: float | None = None
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -178,3 +241,64 @@ class CanDescribe(Protocol):
         Raises:
             CloudError: nobody can say now.
         """
+
+
+@runtime_checkable
+class CanPrepare(Protocol):
+    """A new node takes a while until commands run on it.
+
+    For clouds whose ``create`` answers as soon as the provider has the order.
+    """
+
+    async def prepare(self, node: Node) -> Node:
+        """Wait until the node answers, and have our agent on it: the node with ``address``,
+        ``directory`` and ``socket``. Idempotent; the wait is bounded by the adapter.
+
+        Raises:
+            CapacityError: the provider gave up making it.
+            NodeGone: it was taken away or died meanwhile.
+            CloudError: it did not answer in time.
+        """
+
+
+@runtime_checkable
+class CanOpenPorts(Protocol):
+    """Ports of nodes can be opened after they were made."""
+
+    async def open_ports(self, nodes: Sequence[NodeRef], ports: Sequence[str]) -> None:
+        """Let the world reach ``ports`` (``8080``, ``10000-10010``). Idempotent."""
+
+
+@runtime_checkable
+class CanSpot(Protocol):
+    """Nodes are rented at a price at which they can be taken away, and that is told apart."""
+
+    async def preemption(self, node: NodeRef) -> str | None:
+        """The provider's words for why it took the node away; None where it did not."""
+
+
+@runtime_checkable
+class CanListResources(Protocol):
+    """The adapter makes more than nodes, and can list and remove it."""
+
+    async def resources(self) -> list[Resource]:
+        """Everything that is ours (of this ``STIX_HOME``) but nodes, through all pages."""
+
+    async def remove(self, resources: Sequence[Resource]) -> None:
+        """Remove them. Silent on missing ones; what is in use is refused and stays."""
+
+
+@runtime_checkable
+class CanTellQuotas(Protocol):
+    """The account's limits can be asked for."""
+
+    async def quotas(self, region: str) -> list[Quota]: ...
+
+
+@runtime_checkable
+class HasCredentials(Protocol):
+    """Whether somebody has set this cloud up, told without asking the provider."""
+
+    def credentials(self) -> str:
+        """Where credentials were found (a variable, a file); empty where there are none. Never a
+        value."""

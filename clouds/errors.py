@@ -58,3 +58,11 @@ class TransientError(CloudError):
 
 class UnsupportedFeature(CloudError):
     """The request asks for an ability that the adapter does not have."""
+
+
+class NodeGone(CloudError):
+    """The node was taken away by the provider (``preempted``), or died, before it was ready."""
+
+    def __init__(self, message: str, *, preempted: bool = False, fix: str = "") -> None:
+        super().__init__(message, fix=fix)
+        self.preempted = preempted
