@@ -17,7 +17,7 @@ from stix.clouds.hosts import HostFacts
 from stix.clouds.ssh.choose import offers_of
 from stix.clouds.ssh.facts import FactsCache
 from stix.clouds.ssh.link import HostLink, UnknownHost
-from stix.clouds.ssh.locks import TokenLocks
+from stix.clouds.locks import TokenLocks
 from stix.clouds.ssh.making import Making
 from stix.clouds.ssh.pools import FILE_NAME, Host, Pools, pool_files, read_pools
 from stix.plan.offers import Offer

@@ -1,0 +1,1 @@
+"""Rented machines: what all clouds share that sell them by an API. See ``cloud.RentedCloud``."""
