@@ -1,0 +1,1 @@
+"""A Kubernetes API server for tests, with nodes, a scheduler, kubelets and real processes."""
