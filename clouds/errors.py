@@ -66,3 +66,12 @@ class NodeGone(CloudError):
     def __init__(self, message: str, *, preempted: bool = False, fix: str = "") -> None:
         super().__init__(message, fix=fix)
         self.preempted = preempted
+
+
+class CircuitOpen(CloudError):
+    """The call was not made: the provider failed too often a short time ago. It may be tried again
+    in ``wait_s`` seconds, by whoever called."""
+
+    def __init__(self, message: str, *, wait_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s

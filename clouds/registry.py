@@ -7,13 +7,13 @@ changes. The class takes one ``CloudConfig``.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
 
 from stix.clouds.base import Cloud
 from stix.clouds.config import CloudConfig
 from stix.clouds.errors import InvalidRequest
-from stix.clouds.wrappers import wrap
+from stix.clouds.wrappers import Around, BreakerStore, standard, wrap
 
 GROUP = "stix.clouds"
 
@@ -41,9 +41,21 @@ def get(name: str, config: CloudConfig) -> Cloud:
     return load(name)(config)
 
 
-def open_cloud(name: str, config: CloudConfig) -> Cloud:
-    """The adapter ``name`` with retry and an audit log around each call: what the engine uses."""
-    return wrap(get(name, config))
+def open_cloud(
+    name: str,
+    config: CloudConfig,
+    around: Sequence[Around] | None = None,
+    *,
+    breakers: BreakerStore | None = None,
+) -> Cloud:
+    """The adapter ``name`` as it is used: with audit, retry, breaker and rate limit around it.
+
+    Args:
+        around: What to put around each call instead.
+        breakers: Where circuits are kept, such as the ledger; in memory where not given.
+    """
+    cloud = get(name, config)
+    return wrap(cloud, standard(cloud, breakers) if around is None else around)
 
 
 def load(name: str) -> Callable[[CloudConfig], Cloud]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stix.ledger.breakers import CircuitRow
 from stix.ledger.errors import Fenced, LedgerUnavailable, NotFound, WrongState
 from stix.ledger.events import Listener
 from stix.ledger.ledger import Ledger
@@ -29,6 +30,7 @@ __all__ = [
     "ArtifactRow",
     "AttemptRow",
     "CacheHit",
+    "CircuitRow",
     "Claim",
     "ClusterRow",
     "EventRow",

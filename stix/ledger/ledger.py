@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Self
 
 from stix.ledger.artifacts import Artifacts
+from stix.ledger.breakers import Breakers
 from stix.ledger.database import Database
 from stix.ledger.events import Events
 from stix.ledger.history import Earlier
@@ -19,7 +20,7 @@ from stix.ledger.stages import Stages
 _HELLO = Statement.of("SELECT 1")
 
 
-class Ledger(Leases, Runs, Stages, Plans, Intents, Money, Artifacts, Events, Earlier):
+class Ledger(Leases, Runs, Stages, Plans, Intents, Money, Artifacts, Events, Earlier, Breakers):
     """One PostgreSQL database, through ten connections.
 
     Every write is one statement. Those for a run take a ``Fence`` and raise ``Fenced`` when it no

@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 
-HEAD = "0002"
+HEAD = "0003"
 """Newest revision; a test compares it with the folder, so that a start need not load Alembic."""
 
 metadata = MetaData()
@@ -264,4 +264,20 @@ events = Table(
     _json("data", "{}"),
     Column("op", BigInteger),
     _time("at", now=True),
+)
+
+# One row for each circuit of which a call failed since its last success.
+breakers = Table(
+    "breakers",
+    metadata,
+    Column("cloud", Text, primary_key=True),
+    Column("region", Text, primary_key=True),
+    _required("failures", Integer),
+    _required("reason"),
+    _time("opened"),
+    _time("until"),
+    _required("cooldown_s", Float, "0"),
+    Column("probe", Text),
+    _time("probe_until"),
+    Column("op", BigInteger),
 )
