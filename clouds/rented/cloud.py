@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import ClassVar, NoReturn
 
 from stix.clouds.agents import agrees, finish, settle
 from stix.clouds.base import CreateRequest, Identity, Node, NodeRef, NodeState, Selector
 from stix.clouds.config import HOME_TAG, TOKEN_TAG, CloudConfig
-from stix.clouds.errors import CloudError, InvalidRequest, UnsupportedFeature
+from stix.clouds.errors import CloudError, InvalidRequest, TransientError, UnsupportedFeature
 from stix.clouds.locks import TokenLocks
 from stix.clouds.rented import names
+from stix.clouds.rented.failures import ErrorTable
 from stix.clouds.rented.first_boot import cloud_init, fitting
+from stix.clouds.rented.http import Api, Headers, Reading
 from stix.clouds.rented.keys import KeyPair
 from stix.clouds.rented.machines import Machine, Order, Search, Traits
 from stix.clouds.rented.market import CatalogOffers
@@ -47,6 +50,15 @@ class RentedCloud(ABC):
         self._files = names.TagFiles(cache / f"{self.name}-tags")
         self._reach = Reach(cache / f"{self.name}-hosts", self.keys.private_file)
         self._market = CatalogOffers(self.name, config)
+
+    def api(self, base: str, headers: Headers, errors: ErrorTable, **more: Reading) -> Api:
+        """The way to ``base``, or to the setting ``endpoint_url`` in its place.
+
+        The setting ``timeout`` is how long the provider may stay silent, in seconds.
+        """
+        settings = self.config.settings
+        address = str(settings.get("endpoint_url") or base)
+        return Api(address, headers, errors, timeout_s=float(settings.get("timeout", 30)), **more)
 
     # What an adapter writes.
 
@@ -89,7 +101,8 @@ class RentedCloud(ABC):
                 if refused.is_set():
                     return None  # the wish fails anyway: order no more
                 try:
-                    return await finish(lambda: self.launch(order))
+                    with understood(self.name):
+                        return await finish(lambda: self.launch(order))
                 except CloudError:
                     refused.set()
                     raise
@@ -118,7 +131,7 @@ class RentedCloud(ABC):
         wanted = list(dict.fromkeys(nodes))
         if not wanted:
             return
-        await finish(lambda: self.remove_machines(wanted))
+        await self._remove(wanted)
         for ref in wanted:
             self._reach.forget(ref.id)
 
@@ -180,7 +193,7 @@ class RentedCloud(ABC):
             else:
                 found[node.rank] = node
         if useless:
-            await finish(lambda: self.remove_machines(sorted(useless, key=_id)))
+            await self._remove(sorted(useless, key=_id))
         return found
 
     def _orders(self, request: CreateRequest, ranks: Sequence[int]) -> Sequence[Order]:
@@ -232,15 +245,21 @@ class RentedCloud(ABC):
         try:
             found = await self._nodes(search)
             refs |= {n.ref for n in found if n.tags.get(WISH_TAG) == search.wish}
-            await finish(lambda: self.remove_machines(sorted(refs, key=_id)))
+            await self._remove(sorted(refs, key=_id))
         except CloudError as failed:
             error.created = tuple(ref.id for ref in refs)
             raise CloudError(f"{error.message}; {failed.message}", created=error.created) from error
 
+    async def _remove(self, refs: Sequence[NodeRef]) -> None:
+        with understood(self.name):
+            await finish(lambda: self.remove_machines(refs))
+
     async def _nodes(self, search: Search) -> Sequence[Node]:
+        with understood(self.name):
+            found = await self.machines(search)
         return [
             node
-            for machine in await self.machines(search)
+            for machine in found
             if (node := self._node(machine)).tags.get(HOME_TAG) == search.home
         ]
 
@@ -273,6 +292,15 @@ class RentedCloud(ABC):
             known = names.tags_in(machine.name, self.config.home_id)
             tags |= {**self._files.read(known[WISH_TAG]), **known} if known else {}
         return tags
+
+
+@contextmanager
+def understood(cloud: str) -> Iterator[None]:
+    """An answer of another shape than the provider documents is an error of the provider."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise TransientError(f"{cloud}: an answer that makes no sense: {error!r}"[:500]) from error
 
 
 def _age(node: Node) -> tuple[float, str]:

@@ -72,7 +72,8 @@ class Api:
             path: Below the base, or a whole address (of a next page).
             json: The body.
             params: The query; None values are left out.
-            more: ``headers`` (added), ``content`` (a body that is not JSON).
+            more: ``headers`` (added), ``content`` (a body that is not JSON), ``text`` (true where
+                the answer may be something else than JSON).
 
         Raises:
             CloudError: as the provider's table says; ``TransientError`` where no whole answer
@@ -98,7 +99,7 @@ class Api:
         except (httpx.TransportError, httpx.InvalidURL) as error:
             words = str(error) or type(error).__name__
             raise TransientError(self._words(method, where, words)) from error
-        return self._value(answer, self._words(method, where, ""))
+        return self._value(answer, self._words(method, where, ""), bool(more.get("text")))
 
     async def close(self) -> None:
         client, self._client = self._client, None
@@ -111,17 +112,17 @@ class Api:
             self._client = httpx.AsyncClient(timeout=self._timeout_s, follow_redirects=False)
         return self._client
 
-    def _value(self, answer: httpx.Response, where: str) -> Any:
+    def _value(self, answer: httpx.Response, where: str, text: bool) -> Any:
         body: Any = None
         whole = True
         if answer.content:
             try:
                 body = answer.json()
             except ValueError:
-                body, whole = answer.text, "json" not in answer.headers.get("content-type", "")
+                body, whole = answer.text, text
         if answer.is_success:
             if not whole:
-                raise TransientError(f"{where}: the answer is no whole JSON")
+                raise TransientError(f"{where}: the answer is not JSON")
             return body
         raise self.refusal(answer.status_code, body, answer.headers.get("retry-after"))
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from stix.clouds.base import Cloud, CreateRequest, Node, NodeRef, Selector
 from stix.clouds.config import TOKEN_TAG
+from stix.clouds.testing.faults import Faults
 from stix.plan.offers import Demand, Offer
 
 
@@ -31,6 +32,12 @@ class Bench:
         remains: What is left of nodes outside of the listing, such as directories and processes;
             empty when all nodes are terminated.
         patience: Seconds in which a provider says that a node was taken away or died.
+        faults: What the suite may do to the provider; None where nothing can be broken on
+            purpose, such as a real one.
+        reachable: Whether there is a machine behind a node, on which commands run.
+        spot_offer: What is rented to be taken away; None where nothing is.
+        secrets: Values that no error, listing or representation may show.
+        reasons: Name of a check, or ``faults`` and ``reachable``, to why it does not apply.
     """
 
     open: Callable[[], Cloud]
@@ -39,6 +46,11 @@ class Bench:
     room: int
     remains: Callable[[], Awaitable[Sequence[str]]] = nothing_remains
     patience: float = 30.0
+    faults: Faults | None = None
+    reachable: bool = True
+    spot_offer: Offer | None = None
+    secrets: Sequence[str] = ()
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
 
 class Broken(AssertionError):
@@ -91,7 +103,22 @@ class Desk:
         """Nodes of one wish, as another engine sees them."""
         return await self.listed({TOKEN_TAG: request.token}, by=self.other)
 
+    @property
+    def faults(self) -> Faults:
+        """What the bench has; checks that need it do not run without."""
+        assert self.bench.faults is not None
+        return self.bench.faults
+
+    def holds_secrets(self, *texts: object) -> None:
+        """Raise ``Broken`` where a text, an error or any representation shows a secret."""
+        for text in texts:
+            shown = [f"{text!s} {text!r}", *_chain(text)]
+            for secret in self.bench.secrets:
+                demand_that(not any(secret in s for s in shown), "a secret is shown", type(text))
+
     async def clean(self) -> None:
+        if self.bench.faults is not None:
+            self.bench.faults.watch()
         await self.other.terminate([node.ref for node in await self.listed(by=self.other)])
 
 
@@ -107,6 +134,14 @@ async def desk(bench: Bench) -> AsyncIterator[Desk]:
         finally:
             await at.cloud.close()
             await at.other.close()
+
+
+def _chain(text: object) -> list[str]:
+    shown = []
+    while isinstance(text, BaseException):
+        shown.append(f"{text!s} {text!r} {getattr(text, 'fix', '')}")
+        text = text.__cause__
+    return shown
 
 
 def ids(nodes: Sequence[Node]) -> list[str]:

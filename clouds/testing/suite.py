@@ -19,25 +19,47 @@ from typing import Any
 
 import pytest
 
-from stix.clouds.base import CanChaos
-from stix.clouds.testing import creating, living
+from stix.clouds.base import (
+    CanChaos,
+    CanListResources,
+    CanOpenPorts,
+    CanSpot,
+    CanStop,
+    CanTellQuotas,
+    HasCredentials,
+)
+from stix.clouds.testing import creating, lives, living, wires
 from stix.clouds.testing.bench import Bench, Desk, desk
+from stix.clouds.testing.wires import NotKnown
 
 
 @dataclass(frozen=True)
 class Check:
-    """One demand. ``needs``: the optional ability without which it says nothing."""
+    """One demand.
+
+    Attributes:
+        needs: The optional ability without which it says nothing.
+        faults: It breaks the provider on purpose.
+        reachable: It runs commands on nodes.
+    """
 
     act: Callable[[Desk], Awaitable[None]]
     needs: Any = None
+    faults: bool = False
+    reachable: bool = False
 
     @property
     def name(self) -> str:
         return self.act.__name__
 
 
+def _broken(*acts: Callable[[Desk], Awaitable[None]], needs: Any = None) -> tuple[Check, ...]:
+    return tuple(Check(act, needs, faults=True) for act in acts)
+
+
 CHECKS: tuple[Check, ...] = (
     Check(living.says_who_we_are),
+    Check(lives.says_where_its_credentials_are, needs=HasCredentials),
     Check(living.makes_sound_offers),
     Check(creating.gives_what_was_asked),
     Check(creating.gives_the_same_for_the_same_token),
@@ -51,30 +73,71 @@ CHECKS: tuple[Check, ...] = (
     Check(creating.refuses_an_offer_it_never_made),
     Check(creating.lists_what_a_cancelled_call_made),
     Check(creating.keeps_odd_tags),
+    Check(lives.takes_many_labels),
     Check(creating.takes_any_name),
     Check(living.lists_by_tags),
     Check(living.shows_the_same_to_every_engine),
     Check(living.keeps_nodes_when_an_engine_ends),
-    Check(living.terminates_wholly),
+    Check(living.terminates_wholly, reachable=True),
     Check(living.terminates_silently),
-    Check(living.runs_commands_on_its_nodes),
+    Check(living.runs_commands_on_its_nodes, reachable=True),
     Check(living.closes_twice),
-    Check(living.shows_a_preempted_node, needs=CanChaos),
-    Check(living.shows_a_dead_node, needs=CanChaos),
+    Check(living.shows_a_preempted_node, needs=CanChaos, reachable=True),
+    Check(living.shows_a_dead_node, needs=CanChaos, reachable=True),
+    *_broken(
+        wires.survives_requests_that_never_arrive,
+        wires.survives_answers_that_are_lost,
+        wires.survives_a_provider_that_says_nothing,
+        wires.survives_answers_that_come_too_late,
+        wires.survives_server_errors,
+        wires.survives_answers_that_make_no_sense,
+        wires.says_when_it_asked_too_often,
+        wires.ends_nodes_over_a_broken_wire,
+        wires.says_when_there_is_no_answer,
+        wires.says_when_it_is_locked_out,
+        wires.says_when_the_provider_has_none,
+        wires.says_when_a_quota_is_reached,
+        wires.says_when_a_right_is_missing,
+        wires.says_when_the_order_is_wrong,
+        wires.takes_back_a_gang_that_came_in_part,
+        wires.tells_what_it_could_not_take_back,
+        wires.bears_a_listing_that_lags,
+        wires.leaves_strangers_alone,
+        wires.lists_through_all_pages,
+        lives.knows_every_state,
+        lives.boots_before_it_runs,
+        lives.has_a_way_in,
+        lives.takes_everything_with_it,
+    ),
+    *_broken(lives.stops_and_starts, needs=CanStop),
+    *_broken(lives.rents_spot, lives.tells_a_preemption, needs=CanSpot),
+    *_broken(lives.makes_a_new_one_of_a_preempted_wish, needs=CanSpot),
+    *_broken(lives.opens_ports, needs=CanOpenPorts),
+    *_broken(lives.lists_its_other_resources, needs=CanListResources),
+    *_broken(lives.tells_quotas, needs=CanTellQuotas),
 )
 
 
-async def run_check(check: Check, bench: Bench) -> bool:
-    """Run one check; False where the adapter lacks the ability it is about.
+async def run_check(check: Check, bench: Bench) -> str:
+    """Run one check; why it does not apply, or nothing where it passed.
 
     Raises:
         Broken: the adapter does not do what it must.
     """
+    if reason := bench.reasons.get(check.name):
+        return reason
+    if check.faults and bench.faults is None:
+        return bench.reasons.get("faults", "nothing behind it can be broken on purpose")
+    if check.reachable and not bench.reachable:
+        return bench.reasons.get("reachable", "the double has no machines behind it")
     async with desk(bench) as at:
         if check.needs is not None and not isinstance(at.cloud, check.needs):
-            return False
-        await check.act(at)
-        return True
+            return f"the cloud is not {check.needs.__name__}"
+        try:
+            await check.act(at)
+        except NotKnown as why:
+            return f"the provider has no refusal for {why}"
+    return ""
 
 
 class CloudConformance:
@@ -82,5 +145,6 @@ class CloudConformance:
 
     @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
     def test_cloud(self, check: Check, bench: Bench) -> None:
-        if not asyncio.run(run_check(check, bench)):
-            pytest.skip(f"the adapter is not {check.needs.__name__}")
+        reason = asyncio.run(run_check(check, bench))
+        if reason:
+            pytest.skip(f"does not apply: {reason}")

@@ -1,0 +1,46 @@
+"""Benches of rented clouds: an adapter, its double, and an offer of the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from stix.clouds.catalog import locations
+from stix.clouds.catalog.catalog import Catalog
+from stix.clouds.config import CloudConfig
+from stix.clouds.rented.cloud import RentedCloud
+from stix.clouds.testing.bench import Bench
+from stix.plan.offers import Demand, Offer
+from tests.support.clouds.double import Double
+
+TIMEOUT_S = 0.4
+
+
+def bench(
+    adapter: type[RentedCloud],
+    double: Double,
+    home: Path,
+    place: tuple[str, str] | Offer,
+    settings: Mapping[str, Any] | None = None,
+    **more: Any,
+) -> Bench:
+    """A bench without machines behind it.
+
+    Args:
+        place: Region and instance type of the offer to rent, from the catalog, or the offer.
+        more: Fields of ``Bench``.
+    """
+    known = {"endpoint_url": double.url, "timeout": TIMEOUT_S, **(settings or {})}
+    config = CloudConfig(home=home, socket_dir=home, settings=known, home_id="0a1b2c3d4e5f")
+    offer = place if isinstance(place, Offer) else offer_of(adapter.name, *place)
+    fields: dict[str, Any] = {"faults": double, "reachable": False, **more}
+    return Bench(lambda: adapter(config), offer, Demand(cpus=1.0), double.stock, **fields)
+
+
+def offer_of(cloud: str, region: str, instance_type: str, *, spot: bool = False) -> Offer:
+    """The offer of the catalog that comes with STIX."""
+    found: Sequence[Offer] = Catalog.load([cloud], [locations.BUNDLED]).offers(
+        cloud=cloud, region=region, instance_type=instance_type, spot=spot
+    )
+    return found[0]
