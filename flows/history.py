@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stix.clouds.base import Node
-from stix.engine.runtime import Past, RunContext
+from stix.engine.runtime import RunContext
 from stix.ledger import StageRow
 from stix.plan.placement import Choice
 from stix.recovery.actions import Decision
 from stix.recovery.events import Event, event_from_dict
+from stix.recovery.order import Past
 from stix.spec.expand import Point
 from stix.spec.states import AttemptState
 

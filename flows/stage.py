@@ -22,11 +22,11 @@ from stix.ledger import StageRow
 from stix.recovery.actions import GiveUp
 from stix.recovery.decide import decide
 from stix.recovery.events import Event
+from stix.recovery.order import choose
 from stix.spec.expand import Point
 from stix.spec.recovery import RecoveryPolicy
 from stix.spec.states import AttemptState, StageState
 from stix.tasks.cache import CachePlan, plan_cache
-from stix.tasks.place import choose
 
 
 @flow(name="stage", persist_result=False, validate_parameters=False)

@@ -15,21 +15,15 @@ from prefect.logging import get_run_logger
 
 from stix.clouds.base import CreateRequest, Node
 from stix.clouds.config import HOME_TAG, TOKEN_TAG
-from stix.clouds.errors import (
-    AuthError,
-    CapacityError,
-    CloudError,
-    InvalidRequest,
-    UnsupportedFeature,
-)
-from stix.engine.runtime import ATTEMPT, Attempt, Past
+from stix.clouds.errors import AuthError, CapacityError, CloudError
+from stix.engine.runtime import ATTEMPT, Attempt
+from stix.engine.verdict import event_of
 from stix.ledger import Intent
 from stix.plan.offers import Offer
-from stix.recovery.actions import GiveUp, NextOffer
-from stix.recovery.decide import Market, decide
-from stix.recovery.events import Capacity, Event, NodeLost, Refused
+from stix.recovery.actions import Decision, GiveUp
+from stix.recovery.events import Capacity, Denied
+from stix.recovery.order import Search
 from stix.tasks.failures import StepFailed
-from stix.tasks.place import choose, untried
 
 SHORTAGES_KEPT = 20
 
@@ -38,15 +32,15 @@ SHORTAGES_KEPT = 20
 async def provision(run_id: str, stage: str, attempt: int) -> None:
     """Create the nodes of this attempt, or find those that an earlier engine created.
 
-    A lack of capacity is answered here, offer by offer as the policy says: the attempt begins
-    when it has its nodes.
+    A lack of capacity and a refused login are answered here, offer by offer as the policy says:
+    the attempt begins when it has its nodes.
     """
     current = ATTEMPT.get()
     while True:
         try:
             current.nodes = await _create(current)
             return
-        except CapacityError as error:
+        except (CapacityError, AuthError) as error:
             await _elsewhere(current, error)
 
 
@@ -68,12 +62,13 @@ async def _create(attempt: Attempt) -> list[Node]:
     try:
         nodes = await attempt.cloud.create(request)
     except CloudError as error:
-        if isinstance(error, CapacityError):
-            await ledger.settle_intent(attempt.token, "failed", error.message, run.fence)
+        if isinstance(error, CapacityError | AuthError):
+            if not error.created:  # else the sweeper looks, once the cloud lets us in again
+                await ledger.settle_intent(attempt.token, "failed", error.message, run.fence)
             raise
         # Whatever else it was may have made something: the intent stays open until `release` has
         # looked, and if that fails, for the sweeper.
-        raise StepFailed(_event(error), f"no node: {error.message}") from error
+        raise StepFailed(event_of(error), f"no node: {error.message}") from error
     await ledger.add_cluster(
         run.fence,
         {
@@ -89,51 +84,52 @@ async def _create(attempt: Attempt) -> list[Node]:
     return nodes
 
 
-def _event(error: CloudError) -> Event:
-    words = f"{error.message}; {error.fix}" if error.fix else error.message
-    if isinstance(error, AuthError | InvalidRequest | UnsupportedFeature):
-        return Refused(detail=words)
-    return NodeLost(detail=words)
-
-
-async def _elsewhere(attempt: Attempt, error: CapacityError) -> None:
+async def _elsewhere(attempt: Attempt, error: CapacityError | AuthError) -> None:
     """Choose the next offer, and wait where the policy says so.
 
     Raises:
-        StepFailed: the policy gives up.
+        StepFailed: the policy gives up, or no other cloud is left.
     """
-    event = Capacity(scope=error.scope, detail=error.message)
+    event = event_of(error)
+    assert isinstance(event, Capacity | Denied)
+    here, policy = attempt.choice.offer, attempt.policy
     placement = attempt.run.plan.stages[attempt.point.stage]
-    shortages = attempt.shortages
-    here = Past(attempt.choice, NextOffer(skip_scope=error.scope))
-    left = untried(placement, [*shortages, here])
-    rounds = 1 + len(shortages) // (1 + len(placement.alternatives))
-    decision = decide(
-        attempt.policy,
-        event,
-        [Capacity() for _ in shortages],
-        market=Market(untried=left, rounds=rounds),
-        seed=attempt.token,
-    )
+    search = Search(placement, policy, attempt.choice, attempt.shortages)
+    decision = search.refused(event, attempt.token)
     if isinstance(decision.action, GiveUp):
         raise StepFailed(event, f"{error.message} ({decision.reason})")
-    attempt.shortages.append(Past(attempt.choice, decision.action))
-    attempt.choice = choose(placement, attempt.shortages)
+    attempt.shortages, attempt.choice = search.past, search.choice
     ledger, fence = attempt.run.runtime.ledger, attempt.run.fence
     # First the token, then the offer: a token is asked of one offer only, also after a crash.
-    await attempt.finish_step("shortages", _with_shortage(attempt, here.choice.offer, error.scope))
+    await attempt.finish_step("shortages", _with_shortage(attempt, here, event, decision))
     await ledger.start_attempt(fence, attempt.key, attempt.number, attempt.choice.to_dict())
-    await ledger.update_stage(fence, attempt.key, reason=f"waiting for room: {error.message}")
+    what = "waiting for room" if isinstance(event, Capacity) else "asking elsewhere"
+    await ledger.update_stage(fence, attempt.key, reason=f"{what}: {error.message}")
     get_run_logger().info("%s: %s", error.message, decision.reason)
     clouds = attempt.run.runtime.clouds
     await clouds.wait_for_room(attempt.choice.offer.cloud, decision.action.after_s)
 
 
-def _with_shortage(attempt: Attempt, offer: Offer, scope: str) -> dict[str, Any]:
-    """How many shortages there were, and the latest of them, for the plans of later runs."""
-    seen = attempt.steps.get("shortages", {}).get("seen", [])
-    latest = {"offer": offer.to_dict(), "scope": scope, "at": time.time()}
-    return {"count": attempt.shortage_count + 1, "seen": [*seen, latest][-SHORTAGES_KEPT:]}
+def _with_shortage(
+    attempt: Attempt, offer: Offer, event: Capacity | Denied, decision: Decision
+) -> dict[str, Any]:
+    """How many offers had no room, and the latest of them: for people with the reasons, and for
+    the plans of later runs. A refused login says nothing of later runs."""
+    known = attempt.steps.get("shortages", {})
+    seen, tried = known.get("seen", []), known.get("tried", [])
+    now = {"offer": offer.to_dict(), "scope": event.scope, "at": time.time()}
+    said = {
+        "infra": offer.infra,
+        "instance_type": offer.instance_type,
+        "spot": offer.spot,
+        "event": event.to_dict(),
+        "decision": decision.reason,
+    }
+    return {
+        "count": attempt.shortage_count + 1,
+        "seen": ([*seen, now] if isinstance(event, Capacity) else [*seen])[-SHORTAGES_KEPT:],
+        "tried": [*tried, said][-SHORTAGES_KEPT:],
+    }
 
 
 def request_for(attempt: Attempt) -> CreateRequest:

@@ -28,7 +28,7 @@ from stix.ledger import Fence, Ledger, StageRow
 from stix.plan.jointplan import JointPlan
 from stix.plan.offers import Offer
 from stix.plan.placement import Choice, Plan
-from stix.recovery.actions import Action
+from stix.recovery.order import Past
 from stix.remote.agent import AgentClient
 from stix.secrets import Redactor, Vault
 from stix.spec.expand import Point
@@ -79,14 +79,6 @@ class CloudSet:
         for cloud in self._open.values():
             await cloud.close()
         self._open.clear()
-
-
-@dataclass(frozen=True)
-class Past:
-    """An offer that was tried, and what recovery chose after it."""
-
-    choice: Choice
-    action: Action
 
 
 @dataclass(frozen=True)

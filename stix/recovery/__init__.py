@@ -5,6 +5,7 @@ from stix.recovery.decide import Market, decide
 from stix.recovery.events import (
     Cancelled,
     Capacity,
+    Denied,
     Event,
     NodeLost,
     OutOfMemory,
@@ -15,21 +16,26 @@ from stix.recovery.events import (
     UserError,
     event_from_dict,
 )
+from stix.recovery.order import Order, Past, Search
 
 __all__ = [
     "Action",
     "Cancelled",
     "Capacity",
     "Decision",
+    "Denied",
     "Event",
     "GiveUp",
     "Market",
     "NextOffer",
     "NodeLost",
+    "Order",
     "OutOfMemory",
+    "Past",
     "Preempted",
     "Refused",
     "RetryHere",
+    "Search",
     "SetupFailed",
     "TimedOut",
     "UserError",

@@ -20,12 +20,13 @@ class NextOffer:
     """Try the next offer of the plan after ``after_s`` seconds; with none left, start over.
 
     ``skip_scope``: pass over offers that share the failed one's ``type``, ``zone``, ``region`` or
-    ``cloud``.
+    ``cloud``. ``for_good``: pass over its cloud in every later round too.
     """
 
     kind: ClassVar[str] = "next_offer"
     after_s: float = 0.0
     skip_scope: str = "type"
+    for_good: bool = False
 
 
 @dataclass(frozen=True)

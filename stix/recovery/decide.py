@@ -10,6 +10,7 @@ from stix.recovery.actions import Action, Decision, GiveUp, NextOffer, RetryHere
 from stix.recovery.events import (
     Cancelled,
     Capacity,
+    Denied,
     Event,
     OutOfMemory,
     Refused,
@@ -32,10 +33,12 @@ class Market:
     Attributes:
         untried: Offers that nothing rules out yet in this round.
         rounds: How often all offers of the plan have been tried, this time included.
+        open: Offers that are not ruled out for good.
     """
 
     untried: int = 0
     rounds: int = 1
+    open: int = 0
 
 
 def decide(
@@ -50,19 +53,24 @@ def decide(
 
     Each kind of event has its own budget, counted over ``history``. Pauses double with each use
     of a rule up to its cap. A shortage of capacity moves on at once while ``market`` has offers
-    that were not tried, and pauses only between rounds.
+    that were not tried, and pauses only between rounds. A refused login is answered by the rule of
+    capacity, but ends the stage where no other cloud is left.
 
     Args:
         policy: The rules of the stage.
         event: What happened now.
         history: What happened to the earlier attempts of the stage, oldest first, without
             ``event``.
-        market: For ``Capacity``; without it each one counts as a round of its own.
+        market: For ``Capacity`` and ``Denied``; without it each shortage counts as a round of its
+            own, and no other cloud is left.
         seed: Where given, pauses are shortened by up to a half, always by the same share for
             the same seed and count, so that many stages do not come back at one moment.
     """
     if event.kind in _FINAL:
         return Decision(GiveUp(event.kind), "none", 0, 0, _FINAL[event.kind])
+    if isinstance(event, Denied) and not (market and market.open):
+        reason = f"{_words(event)}, and no other cloud is left"
+        return Decision(GiveUp(reason), "none", 0, 0, reason)
     rule = policy.rule(_judged_as(event))
     if _free(rule, event):
         return _free_retry(rule, event, history, seed)
@@ -70,8 +78,9 @@ def decide(
     if refusal is not None:
         return refusal
     used = _used(rule, event, history) + 1
-    if isinstance(event, Capacity):
-        pause = _capacity_pause(rule, history, market, seed)
+    if isinstance(event, Capacity | Denied):
+        waits = rule.next is Next.SAME and not isinstance(event, Denied)
+        pause = _capacity_pause(rule, history, None if waits else market, seed)
     else:
         pause = _pause(rule, used, seed)
     action = _again(rule, event, pause)
@@ -105,6 +114,8 @@ def _used(rule: Rule, event: Event, history: Sequence[Event]) -> int:
 
 
 def _judged_as(event: Event) -> str:
+    if isinstance(event, Denied):
+        return Capacity.kind
     return UserError.kind if isinstance(event, OutOfMemory) else event.kind
 
 
@@ -132,13 +143,15 @@ def _capacity_pause(
         return 0.0 if market.untried else _pause(rule, market.rounds, seed)
     in_a_row = 1
     for earlier in reversed(history):
-        if not isinstance(earlier, Capacity):
+        if not isinstance(earlier, Capacity | Denied):
             break
         in_a_row += 1
     return _pause(rule, in_a_row, seed)
 
 
 def _again(rule: Rule, event: Event, pause: float) -> Action:
+    if isinstance(event, Denied):
+        return NextOffer(after_s=pause, skip_scope=event.scope, for_good=True)
     if rule.next is Next.SAME:
         return RetryHere(after_s=pause)
     scope = event.scope if isinstance(event, Capacity) else "type"
@@ -148,6 +161,7 @@ def _again(rule: Rule, event: Event, pause: float) -> Action:
 def _words(event: Event) -> str:
     words = {
         "capacity": "no room",
+        "denied": "the cloud refused the login",
         "preempted": "the node was preempted",
         "node_lost": "the node was lost",
         "setup_failed": "setup failed",

@@ -34,6 +34,17 @@ class Capacity(Event):
 
 
 @dataclass(frozen=True)
+class Denied(Event):
+    """The provider refused the login, or lets this account do nothing: nothing of the user's ran.
+
+    It would refuse again, but another cloud may do.
+    """
+
+    kind: ClassVar[str] = "denied"
+    scope: Scope = "cloud"
+
+
+@dataclass(frozen=True)
 class Preempted(Event):
     """The provider took a node back."""
 
@@ -83,7 +94,7 @@ class TimedOut(Event):
 
 @dataclass(frozen=True)
 class Refused(Event):
-    """The provider refused the login or the request: it would refuse again."""
+    """The provider refused the request: it would refuse again, and so would others."""
 
     kind: ClassVar[str] = "refused"
 
@@ -99,6 +110,7 @@ KINDS: Mapping[str, type[Event]] = {
     cls.kind: cls
     for cls in (
         Capacity,
+        Denied,
         Preempted,
         NodeLost,
         SetupFailed,

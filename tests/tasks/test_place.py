@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from stix.engine.runtime import Past
 from stix.plan.offers import Demand, Offer
 from stix.plan.placement import Choice, Placement
 from stix.recovery.actions import Action, GiveUp, NextOffer, RetryHere
-from stix.tasks.place import choose, untried
+from stix.recovery.order import Past, choose, untried
 
 
 def offer(name: str, *, spot: bool = False) -> Choice:
