@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
+import re
 import secrets
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +48,18 @@ _SCHEMA: Mapping[str, Mapping[str, tuple[type, ...]]] = {
 }
 _TEXTS = frozenset({"catalog.urls", "catalog.secrets"})
 """Maps whose values are texts; of other maps they are counts."""
+_SECRET = re.compile(
+    r"(.*[_-])?(api[_-]?key|apikey|secret|token|password|passwd|passphrase|credential"
+    r"|(secret|access|private|auth|account)[_-]?key)\Z",
+    re.IGNORECASE,
+)
+_CLOUDS = "stix.clouds"
 _WORDS = {int: "a number", float: "a number", dict: "a map", bool: "true or false"}
+
+
+def looks_secret(name: str) -> bool:
+    """Whether a setting of this name would hold a secret, and not the place of one."""
+    return _SECRET.match(name) is not None
 
 
 class ConfigError(UsageError):
@@ -161,9 +173,12 @@ class Config:
         block = self.settings.get(name, {})
         return {key: value for key, value in block.items() if key != "enabled"}
 
-    def cloud_enabled(self, name: str) -> bool:
-        """Whether new nodes may be made there; those that exist are looked after anyway."""
-        return bool(self.settings.get(name, {}).get("enabled", True))
+    def cloud_enabled(self, name: str) -> bool | None:
+        """Whether new nodes may be made there, as far as the user says; None where nothing is
+        said: then a cloud is used that needs no credentials or has some. Nodes that exist are
+        looked after anyway."""
+        value = self.settings.get(name, {}).get("enabled")
+        return None if value is None else bool(value)
 
     def token(self) -> str:
         """The bearer token of the STIX API.
@@ -221,19 +236,46 @@ def _block(path: Path, document: Document, name: str) -> dict[str, Any]:
     def at(*keys: str) -> str:
         return f"{path}:{document.where(keys, key=True)[0]}"
 
-    if name not in _SCHEMA:
-        raise _unknown(at(name), name, list(_SCHEMA))
+    clouds = [] if name in _SCHEMA else _cloud_names()
+    if name not in _SCHEMA and name not in clouds:
+        raise _unknown(at(name), name, sorted({*_SCHEMA, *clouds}))
     block = document.value[name]
     if block is None:
         return {}
     if not isinstance(block, dict):
         raise ConfigError(f"{at(name)}: `{name}` must be a map")
+    if name in clouds:
+        _check_cloud(at, (name,), block)
+        return dict(block)
     known = _SCHEMA[name]
     for key, value in block.items():
         if key not in known:
             raise _unknown(at(name, key), key, list(known), f"{name}.")
         _check(at(name, key), f"{name}.{key}", value, known[key])
     return dict(block)
+
+
+def _cloud_names() -> list[str]:
+    """The clouds that installed packages offer; asked only for a block that is none of ours."""
+    from importlib.metadata import entry_points
+
+    return sorted({point.name for point in entry_points(group=_CLOUDS)})
+
+
+def _check_cloud(at: Callable[..., str], path: tuple[str, ...], block: Mapping[str, Any]) -> None:
+    """What can be told without the adapter, which reads the rest when it is opened."""
+    for key, value in block.items():
+        where = (*path, key)
+        if len(path) == 1 and key == "enabled":
+            _check(at(*where), f"{path[0]}.enabled", value, (bool,))
+        if isinstance(key, str) and looks_secret(key):
+            name = ".".join(map(str, where))
+            raise ConfigError(
+                f"{at(*where)}: `{name}` is a secret, which must not be in config.yaml",
+                fix=f"use its environment variable or file: `stix check {path[0]}` names them",
+            )
+        if isinstance(value, dict):
+            _check_cloud(at, where, value)
 
 
 def _check(at: str, name: str, value: Any, allowed: tuple[type, ...]) -> None:

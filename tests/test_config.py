@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stix.config import Config, ConfigError
+from stix.config import Config, ConfigError, looks_secret
 from stix.errors import UsageError
 
 
@@ -50,8 +50,56 @@ def test_values(tmp_path: Path) -> None:
 def test_a_cloud_is_switched_off(tmp_path: Path) -> None:
     config = load(tmp_path, "local: {enabled: false, cpus: 2}\n")
     assert config.cloud("local") == {"cpus": 2}
-    assert not config.cloud_enabled("local")
-    assert config.cloud_enabled("ssh")
+    assert config.cloud_enabled("local") is False
+    assert config.cloud_enabled("ssh") is None
+    assert load(tmp_path, "ssh: {enabled: true}\n").cloud_enabled("ssh") is True
+
+
+@pytest.fixture
+def comet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that offers the cloud `comet` and cannot be imported."""
+    info = tmp_path / "site" / "comet-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: comet\n")
+    (info / "entry_points.txt").write_text("[stix.clouds]\ncomet = no_such_module:Cloud\n")
+    monkeypatch.syspath_prepend(info.parent)
+
+
+@pytest.mark.usefixtures("comet")
+def test_any_installed_cloud_may_have_a_block(tmp_path: Path) -> None:
+    text = "comet: {enabled: true, region: eu, deep: {token_file: ~/t}}\n"
+    config = load(tmp_path, text)
+    assert config.cloud("comet") == {"region": "eu", "deep": {"token_file": "~/t"}}
+    assert config.cloud_enabled("comet") is True
+    assert load(tmp_path, "comet:\n").cloud_enabled("comet") is None
+
+
+@pytest.mark.usefixtures("comet")
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("comet: 3\n", 1, "a map"),
+        ("comet:\n  region: eu\n  enabled: 1\n", 3, "true or false"),
+        ("comte: {}\n", 1, "did you mean `comet`"),
+        ("comet:\n  api_key: k\n", 2, "`comet.api_key` is a secret"),
+        ("comet:\n  a:\n    Client-Secret: k\n", 3, "`comet.a.Client-Secret` is a secret"),
+    ],
+)
+def test_mistakes_in_the_block_of_a_cloud(tmp_path: Path, text: str, line: int, words: str) -> None:
+    test_mistakes_are_told_with_their_line(tmp_path, text, line, words)
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        *((n, True) for n in ("api_key", "apiKey", "API-KEY", "token", "auth_token", "password")),
+        *((n, True) for n in ("client_secret", "secret_access_key", "private_key", "access_key")),
+        *((n, False) for n in ("token_file", "key_file", "key_pair", "ssh_key", "region")),
+        *((n, False) for n in ("credentials", "access_key_id", "api_key_env", "keys")),
+    ],
+)
+def test_which_names_are_of_secrets(name: str, secret: bool) -> None:
+    assert looks_secret(name) is secret
 
 
 @pytest.mark.parametrize(

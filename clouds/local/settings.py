@@ -8,11 +8,18 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
-from stix.clouds.errors import InvalidRequest
+from stix.clouds import settings
 from stix.clouds.hosts import HostFacts
+from stix.clouds.settings import Setting
 from stix.spec.words import accelforms
 
-_KNOWN = ("cpus", "memory", "accelerators", "price", "spot")
+SETTINGS = (
+    Setting("cpus", "number", least=0.01),
+    Setting("memory", "number", least=0.01, doc="GiB"),
+    Setting("accelerators", "any", doc="name to count, such as {A100: 4}"),
+    Setting("price", "number", default=0.0, least=0.0, doc="USD per hour and node"),
+    Setting("spot", "flag", default=False, doc="offer the machine as one that can be preempted"),
+)
 
 
 @dataclass(frozen=True)
@@ -53,28 +60,14 @@ def read_settings(block: Mapping[str, Any]) -> LocalSettings:
     Raises:
         InvalidRequest: a field is unknown or makes no sense.
     """
-    for key in block:
-        if key not in _KNOWN:
-            raise _wrong(str(key), "is not known", f"known are: {', '.join(_KNOWN)}")
-    spot = block.get("spot", False)
-    if not isinstance(spot, bool):
-        raise _wrong("spot", f"is {spot!r}", "write `spot: true` or `spot: false`")
+    values = settings.read_settings("local", block, SETTINGS)
     return LocalSettings(
-        cpus=_number(block, "cpus", least=0.01),
-        memory_gib=_number(block, "memory", least=0.01),
-        accelerators=_accelerators(block.get("accelerators")),
-        price=_number(block, "price", least=0.0) or 0.0,
-        spot=spot,
+        cpus=values["cpus"],
+        memory_gib=values["memory"],
+        accelerators=_accelerators(values["accelerators"]),
+        price=values["price"],
+        spot=values["spot"],
     )
-
-
-def _number(block: Mapping[str, Any], key: str, *, least: float) -> float | None:
-    value = block.get(key)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= least:
-        raise _wrong(key, f"is {value!r}", f"write a number of at least {least:g}")
-    return float(value)
 
 
 def _accelerators(value: Any) -> dict[str, float] | None:
@@ -83,8 +76,5 @@ def _accelerators(value: Any) -> dict[str, float] | None:
     try:
         return accelforms.counts(value)
     except PydanticCustomError as error:
-        raise _wrong("accelerators", error.message(), "write `accelerators: {A100: 4}`") from None
-
-
-def _wrong(key: str, what: str, fix: str) -> InvalidRequest:
-    return InvalidRequest(f"config.yaml: local.{key} {what}", fix=fix)
+        fix = "write `accelerators: {A100: 4}`"
+        raise settings.wrong("local", "accelerators", error.message(), fix) from None
