@@ -35,8 +35,8 @@ FREE = frozenset({"terminated", "preempted"})
 class LambdaCloud(RentedCloud):
     """Machines of Lambda."""
 
-    name: ClassVar[str] = "lambda"
-    traits: ClassVar[Traits] = Traits(
+    name = "lambda"
+    traits = Traits(
         user="ubuntu",
         name_limit=64,
         tags=TagRule(count=20, key=r"[a-z][a-z0-9:-]{0,54}", value=r"(?s:.{0,128})", chunk=128),
@@ -58,7 +58,7 @@ class LambdaCloud(RentedCloud):
         return Identity(f"key of {KEY.need(self.name).source}", f"{len(types)} instance types")
 
     async def launch(self, order: Order) -> Machine:
-        body = {
+        body: dict[str, Any] = {
             "region_name": order.offer.region,
             "instance_type_name": order.offer.instance_type,
             "ssh_key_names": [await self._key_name(order.public_key)],

@@ -10,7 +10,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import ClassVar, NoReturn
+from typing import NoReturn
 
 from stix.clouds.agents import agrees, finish, settle
 from stix.clouds.base import CreateRequest, Identity, Node, NodeRef, NodeState, Selector
@@ -39,8 +39,8 @@ class RentedCloud(ABC):
         config: ``settings`` may hold ``endpoint_url`` and ``regions`` whatever the cloud.
     """
 
-    name: ClassVar[str]
-    traits: ClassVar[Traits] = Traits()
+    name: str
+    traits: Traits = Traits()
 
     def __init__(self, config: CloudConfig) -> None:
         cache = config.home / "cache"

@@ -21,11 +21,12 @@ class KeyPair:
 
     def public(self) -> str:
         """One line of OpenSSH. The same pair for all who ask at one time."""
-        if not self.private_file.exists():
-            self._make()
-        return self.private_file.with_suffix(".pub").read_text().strip()
+        public = self.private_file.with_suffix(".pub")
+        if not public.exists():
+            self._make(public)
+        return public.read_text().strip()
 
-    def _make(self) -> None:
+    def _make(self, public: Path) -> None:
         from cryptography.hazmat.primitives import serialization
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -41,4 +42,4 @@ class KeyPair:
         line = key.public_key().public_bytes(
             serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
         )
-        write_private(self.private_file.with_suffix(".pub"), line.decode() + f" {COMMENT}\n")
+        write_private(public, line.decode() + f" {COMMENT}\n")

@@ -14,10 +14,10 @@ from stix.clouds.base import CreateRequest, Identity, Node, NodeRef, NodeState, 
 from stix.clouds.config import HOME_TAG, CloudConfig
 from stix.clouds.errors import CloudError, InvalidRequest
 from stix.clouds.hosts import HostFacts
+from stix.clouds.locks import TokenLocks
 from stix.clouds.ssh.choose import offers_of
 from stix.clouds.ssh.facts import FactsCache
 from stix.clouds.ssh.link import HostLink, UnknownHost
-from stix.clouds.locks import TokenLocks
 from stix.clouds.ssh.making import Making
 from stix.clouds.ssh.pools import FILE_NAME, Host, Pools, pool_files, read_pools
 from stix.plan.offers import Offer

@@ -11,7 +11,7 @@ from stix.clouds.errors import (
     QuotaError,
     Throttled,
 )
-from stix.clouds.testing.bench import Desk, demand_that, ids, refs
+from stix.clouds.testing.bench import Broken, Desk, demand_that, ids, refs
 from stix.clouds.testing.faults import Refusal, Wire
 
 
@@ -164,12 +164,10 @@ async def _refused(at: Desk, why: Refusal) -> CloudError:
     for count in (2, 1):
         at.faults.watch()
         at.faults.refuse(why)
-        request = at.request(count)
-        error = await _error(at.cloud.create(request))
+        error = await _error(at.cloud.create(at.request(count)))
         at.faults.watch()
         if error is None:
-            demand_that(False, f"a refusal for {why} is an error")
-            raise AssertionError
+            raise Broken(f"a refusal for {why} is an error")
         demand_that(not error.retryable, "the same order is not worth another try", error)
         demand_that(not error.created, "nothing is left behind", error.created)
         if isinstance(error, CapacityError):
@@ -178,6 +176,8 @@ async def _refused(at: Desk, why: Refusal) -> CloudError:
         left = sorted(set(at.faults.leftovers()) - set(things))
         demand_that(not left, "no disk or address is left", left)
         at.holds_secrets(error)
+    if error is None:
+        raise Broken(why)
     return error
 
 
