@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,14 +23,15 @@ from stix.engine.intent import Why, current_why, shielded
 from stix.engine.private import run_flow
 from stix.engine.runs import FlowRunWish
 from stix.engine.runtime import RUN, RunContext
+from stix.engine.verdicts import Verdicts
 from stix.errors import StixError
 from stix.flows.ending import end_early
 from stix.flows.placing import gather_offers, place_run
 from stix.flows.report import publish_plan, publish_results
 from stix.flows.stage import stage as stage_flow
-from stix.ledger import Fenced, LedgerUnavailable, StageRow
+from stix.ledger import Fenced, LedgerUnavailable
 from stix.spec.expand import Point
-from stix.spec.expressions import ExpressionError, evaluate
+from stix.spec.expressions import ExpressionError
 from stix.spec.states import RunState, StageState
 
 
@@ -70,6 +71,7 @@ class PipelineRun:
     def __init__(self, run: RunContext) -> None:
         self.run = run
         self.ledger, self.fence = run.runtime.ledger, run.fence
+        self.verdicts = Verdicts(run.specs, run.points, run.stage_rows)
         self._expired = False
         self._slots = _slots(run.pipeline.max_parallel)
         self._stage_slots = {name: _slots(spec.max_parallel) for name, spec in run.specs.items()}
@@ -150,7 +152,7 @@ class PipelineRun:
             for key in self.run.points:
                 group.create_task(self._point(key), name=key)
         await self._refresh()
-        failed = self._failed_stages()
+        failed = self.verdicts.failed_stages()
         await publish_results(self.run)
         if failed:
             words = "stage" if len(failed) == 1 else "stages"
@@ -203,15 +205,16 @@ class PipelineRun:
         for need in point.needs:
             await self.run.ended[need].wait()
         try:
-            verdict = self._verdict(point)
+            verdict = self.verdicts.of(point)
         except ExpressionError as error:  # such as a result that the upstream did not write
             condition = self.run.specs[point.stage].when
             await self._decline(point, StageState.FAILED, f"when: {condition}: {error.plain}")
             return
         if verdict is StageState.UPSTREAM_FAILED:
-            await self._decline(point, verdict, f"needs {', '.join(self._bad_needs(point))}")
+            needs = ", ".join(self.verdicts.bad_needs(point))
+            await self._decline(point, verdict, f"needs {needs}")
         elif verdict is StageState.SKIPPED:
-            skipped = self._skipped_inputs(point)
+            skipped = self.verdicts.skipped_inputs(point)
             condition = self.run.specs[point.stage].when
             reason = f"skipped: {', '.join(skipped)}" if skipped else f"when: {condition}"
             await self._decline(point, verdict, reason)
@@ -258,85 +261,6 @@ class PipelineRun:
         await self.ledger.update_stage(self.fence, key, flow_run_id=str(flow_run.id))
         state: State[Any] = await run_flow(stage_flow, flow_run, parameters, flow_runs.starting)
         return state
-
-    def _verdict(self, point: Point) -> StageState | None:
-        """What is to become of a stage whose needs have all ended; None: run it."""
-        if self._bad_needs(point):
-            return StageState.UPSTREAM_FAILED
-        if self._skipped_inputs(point):
-            return StageState.SKIPPED
-        condition = self.run.specs[point.stage].when
-        if condition is not None and not evaluate(condition, self._names(point)):
-            return StageState.SKIPPED
-        return None
-
-    def _bad_needs(self, point: Point) -> list[str]:
-        """Stages that ``point`` needs and cannot do without.
-
-        A stage with a matrix may lose as many points as ``allowed_failures`` says. A skipped stage
-        is no hindrance to one that only waits for it, but has no outputs to give.
-        """
-        spec = self.run.specs[point.stage]
-        sources = {entry.stage for entry in spec.inputs.values()}
-        bad: list[str] = []
-        for name in spec.upstream():
-            rows = self._rows_of(name)
-            failed = [row for row in rows if not (row.state.good or _skipped(row))]
-            if len(failed) > self.run.specs[name].failures_allowed(len(rows)):
-                bad += [row.key for row in failed]
-            elif (
-                name in sources
-                and not all(_skipped(row) for row in rows)
-                and not any(row.state.good for row in rows)
-            ):
-                bad.append(name)
-        return bad
-
-    def _skipped_inputs(self, point: Point) -> list[str]:
-        """Stages that were skipped and so have no outputs to give."""
-        sources = {entry.stage for entry in self.run.specs[point.stage].inputs.values()}
-        return [name for name in sources if all(_skipped(row) for row in self._rows_of(name))]
-
-    def _failed_stages(self) -> list[str]:
-        """Stages with more failed points than they may have, for the end of the run."""
-        found: list[str] = []
-        for name, spec in self.run.specs.items():
-            rows = self._rows_of(name)
-            failed = [row.key for row in rows if row.state is StageState.FAILED]
-            if len(failed) > spec.failures_allowed(len(rows)):
-                found += failed
-        return found
-
-    def _rows_of(self, name: str) -> list[StageRow]:
-        return [self.run.stage_rows[k] for k, p in self.run.points.items() if p.stage == name]
-
-    def _names(self, point: Point) -> Mapping[str, Any]:
-        """What a ``when`` expression of this point may speak of."""
-        spec = self.run.specs[point.stage]
-        stages = {}
-        for name in spec.upstream():
-            rows = self._rows_of(name)
-            good = [row for row in rows if row.state.good]
-            results = [row.result or {} for row in good]
-            status = str(rows[0].state) if len(rows) == 1 else ("succeeded" if good else "failed")
-            stages[name] = {
-                "status": status,
-                "result": results[0] if len(rows) == 1 and results else {},
-                "results": results,
-            }
-        inputs = {
-            n: any(r.state.good for r in self._rows_of(i.stage)) for n, i in spec.inputs.items()
-        }
-        return {
-            "stages": stages,
-            "matrix": dict(point.values),
-            "inputs": inputs,
-            "envs": {k: v for k, v in spec.envs.items() if v is not None},
-        }
-
-
-def _skipped(row: StageRow) -> bool:
-    return row.state is StageState.SKIPPED
 
 
 def _slots(limit: int | None) -> asyncio.Semaphore:

@@ -21,7 +21,7 @@ from stix.flows.history import History, Inputs, inputs_of
 from stix.ledger import StageRow
 from stix.recovery.actions import GiveUp
 from stix.recovery.decide import decide
-from stix.recovery.events import Event
+from stix.recovery.events import Capacity, Event
 from stix.recovery.order import choose
 from stix.spec.expand import Point
 from stix.spec.recovery import RecoveryPolicy
@@ -132,7 +132,9 @@ class StageRun:
     async def _end_badly(self, run: AttemptRun, event: Event, history: History) -> None:
         attempt = run.attempt
         await run.end(event)
-        decision = decide(self.policy, event, history.events, seed=f"{self.run.run_id}/{self.key}")
+        # What the attempt asked for in vain counts too: else each attempt has that budget anew.
+        before = [*history.events, *(Capacity() for _ in attempt.shortages)]
+        decision = decide(self.policy, event, before, seed=f"{self.run.run_id}/{self.key}")
         await self.ledger.finish_attempt(
             self.fence,
             self.key,

@@ -16,21 +16,23 @@ from prefect.logging import get_run_logger
 from stix.clouds.base import CreateRequest, Node
 from stix.clouds.config import HOME_TAG, TOKEN_TAG
 from stix.clouds.errors import AuthError, CapacityError, CloudError
+from stix.engine.cloud_events import event_of
 from stix.engine.runtime import ATTEMPT, Attempt
-from stix.engine.verdict import event_of
 from stix.ledger import Intent
 from stix.plan.offers import Offer
 from stix.recovery.actions import Decision, GiveUp
 from stix.recovery.events import Capacity, Denied
 from stix.recovery.order import Search
 from stix.tasks.failures import StepFailed
+from stix.tasks.prepare import give_back, prepare_nodes
 
 SHORTAGES_KEPT = 20
 
 
 @task(name="provision", persist_result=False)
 async def provision(run_id: str, stage: str, attempt: int) -> None:
-    """Create the nodes of this attempt, or find those that an earlier engine created.
+    """Create the nodes of this attempt, or find those that an earlier engine created, and wait
+    until they take jobs.
 
     A lack of capacity and a refused login are answered here, offer by offer as the policy says:
     the attempt begins when it has its nodes.
@@ -38,9 +40,12 @@ async def provision(run_id: str, stage: str, attempt: int) -> None:
     current = ATTEMPT.get()
     while True:
         try:
-            current.nodes = await _create(current)
+            if not current.nodes:
+                current.nodes = await _create(current)
+            await prepare_nodes(current)
             return
         except (CapacityError, AuthError) as error:
+            await give_back(current)
             await _elsewhere(current, error)
 
 

@@ -17,9 +17,11 @@ from typing import Any
 
 from prefect.client.orchestration import PrefectClient
 
-from stix.clouds.base import Cloud, Node
+from stix.clouds.base import CanPrepare, Cloud, Node
 from stix.clouds.config import CloudConfig
 from stix.clouds.registry import open_cloud
+from stix.clouds.setup import setup_of
+from stix.clouds.wrappers import BreakerStore
 from stix.config import Config
 from stix.engine.guard import Guard
 from stix.engine.intent import Intent
@@ -43,12 +45,20 @@ class CloudSet:
 
     Args:
         configs: Every installed cloud: nodes may be left on one that is switched off.
-        enabled: Those where new nodes may be made.
+        enabled: Whether new nodes may be made there, by name; where None, they may if the cloud
+            needs no credentials or has some. Those that are not named make none.
+        breakers: Where the circuits of providers are kept; in memory where not given.
     """
 
-    def __init__(self, configs: Mapping[str, CloudConfig], enabled: Sequence[str]) -> None:
+    def __init__(
+        self,
+        configs: Mapping[str, CloudConfig],
+        enabled: Mapping[str, bool | None],
+        breakers: BreakerStore | None = None,
+    ) -> None:
         self._configs = configs
         self._enabled = enabled
+        self._breakers = breakers
         self._open: dict[str, Cloud] = {}
         self._freed: dict[str, asyncio.Event] = {}
 
@@ -67,12 +77,18 @@ class CloudSet:
 
     @property
     def names(self) -> list[str]:
-        """The clouds that are enabled."""
-        return list(self._enabled)
+        """The clouds that are enabled, as it is now: credentials come and go."""
+        return [name for name, said in self._enabled.items() if self._used(name, said)]
+
+    def _used(self, name: str, said: bool | None) -> bool:
+        if said is not None:
+            return said
+        configured = bool(self._configs[name].settings)
+        return setup_of(name, self.get).used(said, configured=configured)
 
     def get(self, name: str) -> Cloud:
         if name not in self._open:
-            self._open[name] = open_cloud(name, self._configs[name])
+            self._open[name] = open_cloud(name, self._configs[name], breakers=self._breakers)
         return self._open[name]
 
     async def close(self) -> None:
@@ -209,6 +225,13 @@ class Attempt:
     def shortage_count(self) -> int:
         """Offers that had no room, those that earlier engines tried included."""
         return int(self.steps.get("shortages", {}).get("count", 0))
+
+    @property
+    def ready(self) -> bool:
+        """Whether there are nodes, and our agent is on each."""
+        return bool(self.nodes) and all(
+            node.socket or not isinstance(self.cloud, CanPrepare) for node in self.nodes
+        )
 
     @property
     def cloud(self) -> Cloud:

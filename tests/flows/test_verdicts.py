@@ -70,8 +70,8 @@ async def test_a_stage_runs_only_where_it_has_what_it_needs(
 ) -> None:
     pipeline = await judge(workshop, states)
     point = pipeline.run.points[key]
-    assert pipeline._verdict(point) == verdict
-    assert pipeline._bad_needs(point) == bad
+    assert pipeline.verdicts.of(point) == verdict
+    assert pipeline.verdicts.bad_needs(point) == bad
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ async def test_conditions_speak_of_results_and_states(
     workshop: Workshop, key: str, state: str, score: float | None, verdict: str | None
 ) -> None:
     pipeline = await judge(workshop, {"first": state}, score)
-    assert pipeline._verdict(pipeline.run.points[key]) == verdict
+    assert pipeline.verdicts.of(pipeline.run.points[key]) == verdict
 
 
 @pytest.mark.parametrize(
@@ -104,4 +104,4 @@ async def test_conditions_speak_of_results_and_states(
 async def test_a_run_fails_by_stages_with_more_failures_than_allowed(
     workshop: Workshop, states: dict[str, str], failed: list[str]
 ) -> None:
-    assert (await judge(workshop, states))._failed_stages() == failed
+    assert (await judge(workshop, states)).verdicts.failed_stages() == failed
