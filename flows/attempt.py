@@ -96,7 +96,7 @@ class AttemptRun:
             return []
         needed = {
             "place": not attempt.nodes,
-            "provision": not attempt.nodes,
+            "provision": not attempt.ready,
             "sync": deliveries_wanted(attempt),
             "setup": bool(attempt.spec.setup),
             "run": True,

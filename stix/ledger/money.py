@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from stix.ledger.base import Part
 from stix.ledger.errors import NotFound
 from stix.ledger.rows import ClusterRow, Fence, NodeRow, ReceiptRow
-from stix.ledger.sql import STAGE_EXISTS, Statement, event, fence, statement, unfenced
+from stix.ledger.sql import (
+    STAGE_EXISTS,
+    Statement,
+    event,
+    fence,
+    quiet_fence,
+    quiet_statement,
+    statement,
+    unfenced,
+)
 
 _ADD = statement(
     fence(STAGE_EXISTS),
@@ -31,6 +40,15 @@ _ADD = statement(
         " 'price_usd_h', :price::numeric::text)",
         key=":key",
     ),
+)
+
+_READY = quiet_statement(
+    quiet_fence(),
+    """effect AS (
+        UPDATE nodes n SET data = m.data
+        FROM fence f, clusters k, jsonb_to_recordset(:nodes) AS m(rank int, id text, data jsonb)
+        WHERE k.token = :cluster AND k.run_id = f.run_id AND n.token = k.token
+            AND n.rank = m.rank AND n.id = m.id)""",
 )
 
 _IS_OPEN = """EXISTS (
@@ -126,6 +144,14 @@ class Money(Part):
             nodes=[_node(rank, node) for rank, node in enumerate(cluster["nodes"])],
             price=Decimal(str(cluster["price_usd_h"])),
         )
+
+    async def update_nodes(
+        self, held: Fence, token: str, nodes: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Record what nodes of a cluster are now (each ``Node.to_dict()``, in the order of their
+        ranks); how many there are and since when they cost money stays."""
+        members = [_node(rank, node) for rank, node in enumerate(nodes)]
+        await self._quiet(held, _READY, cluster=token, nodes=members)
 
     async def close_cluster(self, held: Fence | None, token: str, reason: str) -> None:
         """Record that the nodes are gone; writes one receipt line per node, once.

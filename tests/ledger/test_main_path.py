@@ -44,6 +44,12 @@ async def worked(ledger: Ledger, fence: Fence) -> None:
     await ledger.add_cluster(fence, {**cluster, "nodes": nodes, "price_usd_h": 1.5})
     assert [i.outcome for i in await ledger.open_intents()] == ["created"]
     assert [n.id for n in await ledger.nodes(open_only=True)] == ["n0", "n1"]
+    ready = [{**node, "socket": "/run/agent", "rank": rank} for rank, node in enumerate(nodes)]
+    await ledger.update_nodes(fence, "tok", [ready[0], {**ready[1], "ref": {"id": "other"}}])
+    known = [n.data.get("socket") for n in await ledger.nodes(open_only=True)]
+    assert known == ["/run/agent", None]  # a node of another id is another node
+    await ledger.update_nodes(fence, "tok", ready)
+    assert [n.data for n in await ledger.nodes(open_only=True)] == ready
     await ledger.record_step(fence, key, 1, "run", {"exit_code": 0})
     await ledger.add_artifact(
         fence,
