@@ -81,14 +81,14 @@ class Host:
         client_context = await AsyncClientContext().__aenter__()
         client = client_context.client
         store = ArtifactStore(config.artifacts_url, **_store_options(config))
+        ledger = await Ledger.open(made_from.ledger_url)
+        enabled = {name: config.cloud_enabled(name) for name in cloud_names()}
         runtime = Runtime(
             engine_id=made_from.engine_id,
             config=config,
-            ledger=await Ledger.open(made_from.ledger_url),
+            ledger=ledger,
             guard=made_from.guard,
-            clouds=CloudSet(
-                cloud_configs(config), [n for n in cloud_names() if config.cloud_enabled(n)]
-            ),
+            clouds=CloudSet(cloud_configs(config), enabled, ledger),
             store=store,
             vault=Vault(config.vault),
             prefect=client,

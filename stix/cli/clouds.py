@@ -7,30 +7,94 @@ from typing import TYPE_CHECKING
 import click
 
 from stix.cli.options import connect, output_option
-from stix.cli.output import show, table
+from stix.cli.output import pairs, show, table
 
 if TYPE_CHECKING:
     from stix.client.api import Json
 
 
 @click.command()
+@click.argument("clouds", nargs=-1)
+@click.option("--features", is_flag=True, help="What each cloud can do, whether set up or not.")
+@click.option("--quotas", metavar="REGION", help="Also the limits of the account in this region.")
 @output_option
-def check(output: str) -> int:
-    """Which clouds can be used, as whom, and why not; exit code 1 where none can."""
-    clouds = connect().check()
-    show(output, clouds, lambda: _clouds(clouds))
-    return 0 if any(cloud.get("enabled") for cloud in clouds) else 1
+def check(clouds: tuple[str, ...], features: bool, quotas: str | None, output: str) -> int:
+    """Which clouds can be used, as whom, and why not.
+
+    CLOUDS are asked also where they are not set up, and shown at length. Exit code 1 where none
+    can be used, or one that is named cannot.
+    """
+    client = connect()
+    if features:
+        known = [row for row in client.features() if not clouds or row["name"] in clouds]
+        show(output, known, lambda: _features(known))
+        return 0
+    found = client.check(clouds, quotas=quotas)
+    show(output, found, lambda: _one_by_one(found) if clouds else _clouds(found))
+    enabled = [cloud.get("enabled") for cloud in found]
+    return 0 if (all(enabled) if clouds else any(enabled)) else 1
 
 
-def _clouds(clouds: list[Json]) -> str:
+def _clouds(found: list[Json]) -> str:
+    unset = [str(cloud["name"]) for cloud in found if cloud.get("state") == "unset"]
     rows = []
-    for cloud in clouds:
-        offers = cloud.get("offers")
-        count = len(offers) if isinstance(offers, list) else offers
+    for cloud in found:
+        if cloud["name"] in unset:
+            continue
         enabled = "yes" if cloud.get("enabled") else "no"
         note = _error(cloud.get("error")) or _identity(cloud.get("identity"))
-        rows.append((cloud.get("name", cloud.get("cloud")), enabled, count, note))
-    return table(["cloud", "enabled", "offers", "as / why not"], rows)
+        rows.append((cloud["name"], enabled, cloud.get("offers"), note))
+    parts = [table(["cloud", "enabled", "offers", "as / why not"], rows)]
+    parts += [_quotas(cloud) for cloud in found]
+    parts += [circuit["message"] for cloud in found for circuit in cloud.get("circuits") or ()]
+    if unset:
+        parts.append(f"not set up: {', '.join(unset)}; `stix check {unset[0]}` says how")
+    return "\n".join(part for part in parts if part)
+
+
+def _one_by_one(found: list[Json]) -> str:
+    return "\n\n".join(map(_at_length, found))
+
+
+def _at_length(cloud: Json) -> str:
+    state = {"ready": "can be used", "unset": "not set up", "off": "switched off"}
+    error = cloud.get("error") or {}
+    rows = [
+        (str(cloud["name"]), state.get(str(cloud.get("state")), "cannot be used")),
+        ("  credentials", cloud.get("credentials")),
+        ("  as", _identity(cloud.get("identity"))),
+        ("  offers", cloud.get("offers") if cloud.get("enabled") else None),
+        ("  why not", error.get("message")),
+        ("  fix", error.get("fix")),
+        *(("  circuit", circuit["message"]) for circuit in cloud.get("circuits") or ()),
+    ]
+    shown = pairs([(name, value) for name, value in rows if value not in (None, "")])
+    return "\n".join(part for part in (shown, _quotas(cloud)) if part)
+
+
+def _quotas(cloud: Json) -> str:
+    if cloud.get("quotas_error"):
+        return f"{cloud['name']}: no quotas: {cloud['quotas_error']}"
+    rows = []
+    for quota in cloud.get("quotas") or ():
+        used, limit = _amount(quota["used"]), _amount(quota["limit"])
+        rows.append((cloud["name"], quota["region"], quota["name"], used, limit, quota["unit"]))
+    return "\n" + table(["cloud", "region", "quota", "used", "limit", "unit"], rows) if rows else ""
+
+
+def _amount(value: float | None) -> str | None:
+    return None if value is None else f"{value:g}"
+
+
+def _features(known: list[Json]) -> str:
+    names = list(dict.fromkeys(name for row in known for name in row["features"]))
+    rows = [
+        (row["name"], *("yes" if row["features"].get(name) else "-" for name in names))
+        for row in known
+        if not row["error"]
+    ]
+    errors = [f"{row['name']}: {row['error']}" for row in known if row["error"]]
+    return "\n".join([table(["cloud", *names], rows), *errors])
 
 
 def _identity(value: object) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, BinaryIO
 
 from stix.client.http import TIMEOUT, Http, Request, segment
@@ -124,9 +124,19 @@ class Client:
         """Hurt a node: ``preempt`` or ``kill``."""
         return dict(self._post(f"/nodes/{segment(node)}/chaos", {"action": action}) or {})
 
-    def check(self) -> list[Json]:
-        """Each cloud: enabled, identity, offers, error."""
-        return items(self._get("/check", SLOW), "clouds")
+    def check(self, clouds: Sequence[str] = (), *, quotas: str | None = None) -> list[Json]:
+        """Each cloud: enabled, credentials, identity, offers, circuits, error.
+
+        Args:
+            clouds: Which to ask, also those that are not set up; all that are where not given.
+            quotas: The region whose quotas to tell.
+        """
+        named = ",".join(clouds) or None
+        return items(self._get("/check", SLOW, clouds=named, quotas=quotas), "clouds")
+
+    def features(self) -> list[Json]:
+        """Each cloud: which feature it has."""
+        return items(self._get("/features", SLOW), "clouds")
 
 
 def items(answer: Any, key: str) -> list[Json]:

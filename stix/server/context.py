@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from stix.clouds import registry
 from stix.clouds.base import Cloud
 from stix.clouds.config import CloudConfig
+from stix.clouds.setup import Setup, setup_of
 from stix.config import Config
 from stix.ledger import Ledger, LedgerUnavailable, migrate
 from stix.secrets import Vault
@@ -85,8 +86,18 @@ class Context:
                 settings=self.config.cloud(name),
                 home_id=self.config.home_id(),
             )
-            self._clouds[name] = registry.open_cloud(name, surroundings)
+            breakers = self._ledger  # none yet where only the clouds are asked for
+            self._clouds[name] = registry.open_cloud(name, surroundings, breakers=breakers)
         return self._clouds[name]
+
+    def setup(self, name: str) -> Setup:
+        """How far a cloud is set up, without asking it."""
+        return setup_of(name, self.cloud)
+
+    def uses(self, setup: Setup) -> bool:
+        """Whether new nodes may be made on a cloud."""
+        said = self.config.cloud_enabled(setup.name)
+        return setup.used(said, configured=bool(self.config.cloud(setup.name)))
 
     async def standing(self, engine: str) -> Standing:
         """What the ledger says of an engine now."""

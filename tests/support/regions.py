@@ -42,7 +42,7 @@ class Only(CloudSet):
     """A set of one cloud."""
 
     def __init__(self, cloud: Any) -> None:
-        super().__init__({}, [cloud.name])
+        super().__init__({}, {cloud.name: True})
         self._cloud = cloud
 
     def get(self, name: str) -> Cloud:

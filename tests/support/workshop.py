@@ -142,7 +142,7 @@ async def open_workshop(
         config=config,
         ledger=ledger,
         guard=guard,
-        clouds=CloudSet(cloud_configs(config), ["local"]),
+        clouds=CloudSet(cloud_configs(config), {"local": True}, ledger),
         store=ArtifactStore(config.artifacts_url),
         vault=Vault(config.vault),
         prefect=client,

@@ -52,7 +52,11 @@ async def plan(context: Here, body: PlanRequest) -> Any:
     """Where each stage would run now, and at what price."""
     pipeline = read_spec(body.spec)
     found, known = await asyncio.gather(survey(context), learned(context.ledger, pipeline.name))
-    silent = {cloud.name: cloud.error for cloud in found if cloud.error is not None}
+    silent = {
+        cloud.name: cloud.error
+        for cloud in found
+        if cloud.error is not None and cloud.state != "unset"
+    }
     given = Given(history=known.history, zones=known.zones, silent=silent, now=time.time())
     asked = Asked(
         goal=Goal(body.minimize, body.deadline, body.budget),
