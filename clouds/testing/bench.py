@@ -37,6 +37,7 @@ class Bench:
         reachable: Whether there is a machine behind a node, on which commands run.
         spot_offer: What is rented to be taken away; None where nothing is.
         secrets: Values that no error, listing or representation may show.
+        gangs: Whether one wish may be for several nodes; where not, each is a wish of its own.
         reasons: Name of a check, or ``faults`` and ``reachable``, to why it does not apply.
     """
 
@@ -50,6 +51,7 @@ class Bench:
     reachable: bool = True
     spot_offer: Offer | None = None
     secrets: Sequence[str] = ()
+    gangs: bool = True
     reasons: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -74,8 +76,9 @@ class Desk:
     _tokens: int = 0
 
     def request(self, count: int = 1, **changes: Any) -> CreateRequest:
-        """A wish for ``count`` nodes under a new token."""
+        """A wish for ``count`` nodes under a new token; for one where the cloud has no gangs."""
         self._tokens += 1
+        count = count if self.bench.gangs else 1
         token = f"{self.run}-{self._tokens}"
         plain = CreateRequest(
             token=token,
@@ -91,6 +94,14 @@ class Desk:
             },
         )
         return replace(plain, **changes)
+
+    async def some(self, count: int, **changes: Any) -> list[Node]:
+        """``count`` new nodes: of one wish, or of one each where the cloud has no gangs."""
+        wishes = 1 if self.bench.gangs else count
+        made = [
+            await self.cloud.create(self.request(count // wishes, **changes)) for _ in range(wishes)
+        ]
+        return [node for nodes in made for node in nodes]
 
     async def listed(
         self, tags: Mapping[str, str] | None = None, *, by: Cloud | None = None

@@ -68,7 +68,7 @@ async def has_a_way_in(at: Desk) -> None:
 async def stops_and_starts(at: Desk) -> None:
     """Needs ``CanStop``."""
     cloud = cast(CanStop, at.cloud)
-    nodes = await at.cloud.create(at.request(2))
+    nodes = await at.some(2)
     for node in nodes:
         await _running(at, node)
     for _ in range(2):
@@ -101,7 +101,7 @@ async def rents_spot(at: Desk) -> None:
 async def tells_a_preemption(at: Desk) -> None:
     """A spot node that was taken away: no failure of the user's. Needs ``CanSpot``."""
     cloud = cast(CanSpot, at.other)
-    nodes = await at.cloud.create(at.request(2, offer=at.bench.spot_offer))
+    nodes = await at.some(2, offer=at.bench.spot_offer)
     for node in nodes:
         await _running(at, node)
     demand_that(await cloud.preemption(nodes[0].ref) is None, "it runs, and is not preempted")

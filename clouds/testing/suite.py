@@ -41,20 +41,24 @@ class Check:
         needs: The optional ability without which it says nothing.
         faults: It breaks the provider on purpose.
         reachable: It runs commands on nodes.
+        gang: Whether it is about several nodes of one wish (true), or about their absence (false).
     """
 
     act: Callable[[Desk], Awaitable[None]]
     needs: Any = None
     faults: bool = False
     reachable: bool = False
+    gang: bool | None = None
 
     @property
     def name(self) -> str:
         return self.act.__name__
 
 
-def _broken(*acts: Callable[[Desk], Awaitable[None]], needs: Any = None) -> tuple[Check, ...]:
-    return tuple(Check(act, needs, faults=True) for act in acts)
+def _broken(
+    *acts: Callable[[Desk], Awaitable[None]], needs: Any = None, gang: bool | None = None
+) -> tuple[Check, ...]:
+    return tuple(Check(act, needs, faults=True, gang=gang) for act in acts)
 
 
 CHECKS: tuple[Check, ...] = (
@@ -66,7 +70,8 @@ CHECKS: tuple[Check, ...] = (
     Check(creating.gives_the_same_after_a_lost_answer),
     Check(creating.gives_the_same_to_calls_at_one_time),
     Check(creating.keeps_tokens_apart),
-    Check(creating.makes_all_or_nothing),
+    Check(creating.makes_all_or_nothing, gang=True),
+    Check(creating.refuses_a_gang_that_cannot_meet, gang=False),
     Check(creating.says_when_there_is_no_room),
     Check(creating.never_gives_two_what_only_one_can_have),
     Check(creating.refuses_what_never_fits),
@@ -99,8 +104,6 @@ CHECKS: tuple[Check, ...] = (
         wires.says_when_a_quota_is_reached,
         wires.says_when_a_right_is_missing,
         wires.says_when_the_order_is_wrong,
-        wires.takes_back_a_gang_that_came_in_part,
-        wires.tells_what_it_could_not_take_back,
         wires.bears_a_listing_that_lags,
         wires.leaves_strangers_alone,
         wires.lists_through_all_pages,
@@ -108,6 +111,11 @@ CHECKS: tuple[Check, ...] = (
         lives.boots_before_it_runs,
         lives.has_a_way_in,
         lives.takes_everything_with_it,
+    ),
+    *_broken(
+        wires.takes_back_a_gang_that_came_in_part,
+        wires.tells_what_it_could_not_take_back,
+        gang=True,
     ),
     *_broken(lives.stops_and_starts, needs=CanStop),
     *_broken(lives.rents_spot, lives.tells_a_preemption, needs=CanSpot),
@@ -126,6 +134,9 @@ async def run_check(check: Check, bench: Bench) -> str:
     """
     if reason := bench.reasons.get(check.name):
         return reason
+    if check.gang is not None and check.gang is not bench.gangs:
+        has = "reach" if bench.gangs else "do not reach"
+        return f"machines of one wish {has} each other"
     if check.faults and bench.faults is None:
         return bench.reasons.get("faults", "nothing behind it can be broken on purpose")
     if check.reachable and not bench.reachable:

@@ -34,7 +34,8 @@ def bench(
     known = {"endpoint_url": double.url, "timeout": TIMEOUT_S, **(settings or {})}
     config = CloudConfig(home=home, socket_dir=home, settings=known, home_id="0a1b2c3d4e5f")
     offer = place if isinstance(place, Offer) else offer_of(adapter.name, *place)
-    fields: dict[str, Any] = {"faults": double, "reachable": False, **more}
+    gangs = adapter.traits.multi_node
+    fields: dict[str, Any] = {"faults": double, "reachable": False, "gangs": gangs, **more}
     return Bench(lambda: adapter(config), offer, Demand(cpus=1.0), double.stock, **fields)
 
 
