@@ -5,8 +5,8 @@ set -e
 mount --make-rprivate /
 top=$STATE/m
 mkdir -p "$top"
-mount -t tmpfs -o "size=$DISK,mode=755" "$NAME" "$top"
-mkdir "$top"/{upper,work,root}
+mountpoint -q "$top" && kept=yes || mount -t tmpfs -o "size=$DISK,mode=755" "$NAME" "$top"
+mkdir -p "$top"/{upper,work,root}
 mount -t overlay overlay -o "lowerdir=/,upperdir=$top/upper,workdir=$top/work" "$top/root"
 root=$top/root
 mount -t proc proc "$root/proc"
@@ -19,14 +19,28 @@ for shown in $SHOWN; do
   mkdir -p "$root/run/shown$shown"
   mount --rbind "$shown" "$root/run/shown$shown"
 done
-mount -t tmpfs -o mode=700 home "$root/root"
+if [ -n "$kept" ]; then
+  mkdir -p -m 700 "$top/home"
+  mount --bind "$top/home" "$root/root"
+else
+  mount -t tmpfs -o mode=700 home "$root/root"
+fi
 for shown in $SHOWN; do
   mkdir -p "$root$shown"
   mount --rbind "$root/run/shown$shown" "$root$shown"
 done
 mkdir -p "$root/run/sshd" "$root/root/.ssh"
 chmod 700 "$root/root/.ssh"
-install -m 600 "$KEYS/id.pub" "$root/root/.ssh/authorized_keys"
+keys=$STATE/authorized_keys
+[ -f "$keys" ] || keys=$KEYS/id.pub
+install -m 600 "$keys" "$root/root/.ssh/authorized_keys"
+if [ -n "$LOGIN" ]; then
+  # A password that is none: sshd lets nobody in whose account is locked.
+  grep -q "^$LOGIN:" "$root/etc/passwd" || chroot "$root" /usr/sbin/useradd -m -s /bin/bash -p '*' "$LOGIN"
+  chroot "$root" /usr/bin/install -d -m 700 -o "$LOGIN" -g "$LOGIN" "/home/$LOGIN/.ssh"
+  install -m 600 "$keys" "$root/home/$LOGIN/.ssh/authorized_keys"
+  chroot "$root" /usr/bin/chown "$LOGIN:$LOGIN" "/home/$LOGIN/.ssh/authorized_keys"
+fi
 install -m 600 "$STATE/host_key" "$root/etc/ssh/stix_host_key"
 echo "$NAME" > "$root/etc/hostname"
 hostname "$NAME"

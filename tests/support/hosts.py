@@ -42,12 +42,18 @@ class Image:
         shown: Directories below the home of this machine that stay visible there (a Python).
         disk: Size of its root's tmpfs.
         sshd: More lines for sshd_config.
+        user: Somebody besides root to log in as.
+        authorized: Public keys that may, in place of the farm's own.
+        keeps: Its root and its homes are as they were after the next boot.
     """
 
     path: str = DEFAULT_PATH
     shown: tuple[str, ...] = ()
     disk: str = "1g"
     sshd: str = ""
+    user: str = ""
+    authorized: tuple[str, ...] = ()
+    keeps: bool = False
 
 
 @dataclass
@@ -91,14 +97,28 @@ class HostFarm:
     def hosts(self) -> Mapping[str, SshHost]:
         return self._hosts
 
+    @property
+    def network(self) -> str:
+        """The first three numbers of the hosts' addresses."""
+        return self._net
+
     def up(self, image: Image | None = None, count: int = 1) -> list[SshHost]:
         """Start hosts; they answer on port 22 when this returns."""
-        made = [self._prepare(image or Image()) for _ in range(count)]
+        made = []
+        for number in range(self._next, self._next + count):
+            made.append(self._prepare(image or Image(), number))
+        self._next += count
         for host in made:
             self._start(host)
         for host in made:
             self._await(host)
         return made
+
+    def begin(self, image: Image, number: int) -> SshHost:
+        """Start the host of this last number of an address; it answers some time later."""
+        host = self._prepare(image, number)
+        self._start(host)
+        return host
 
     def down(self, host: SshHost) -> None:
         """Cut the power: every process ends, nothing answers."""
@@ -109,7 +129,7 @@ class HostFarm:
         self.cut(host)
 
     def boot(self, host: SshHost, *, new_key: bool = False) -> None:
-        """Power on again, with an empty disk."""
+        """Power on again, with an empty disk unless its image keeps it."""
         if new_key:
             for path in host.state.glob("host_key*"):
                 path.unlink()
@@ -133,6 +153,7 @@ class HostFarm:
         self.down(host)
         _run("ip", "netns", "del", host.name)
         _run("ip", "link", "del", host.veth, check=False)
+        _unmount(host.state)
         shutil.rmtree(host.state, ignore_errors=True)
         self._hosts.pop(host.name, None)
 
@@ -142,15 +163,20 @@ class HostFarm:
         _clear(self._slot)
         os.close(self._lock)
 
-    def _prepare(self, image: Image) -> SshHost:
-        number, self._next = self._next, self._next + 1
+    def _prepare(self, image: Image, number: int) -> SshHost:
         name = f"stix{self._slot}-{number}"
         host = SshHost(
             name, f"{self._net}.{number}", self._root / name, f"sv{self._slot}-{number}", image
         )
         host.state.mkdir()
         _key(host.state / "host_key")
+        if image.authorized:
+            (host.state / "authorized_keys").write_text("\n".join(image.authorized) + "\n")
         self._hosts[name] = host
+        if image.keeps:
+            top = host.state / "m"
+            top.mkdir()
+            _run("mount", "-t", "tmpfs", "-o", f"size={image.disk},mode=755", name, str(top))
         _run("ip", "netns", "add", name)
         _run("ip", "link", "add", host.veth, "type", "veth", "peer", "name", "eth0", "netns", name)
         _run("ip", "link", "set", host.veth, "master", self._bridge, "up")
@@ -170,6 +196,7 @@ class HostFarm:
             "SHOWN": " ".join(host.image.shown),
             "DISK": host.image.disk,
             "SSHD_EXTRA": host.image.sshd,
+            "LOGIN": host.image.user,
         }
         spaces = ["--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child"]
         with (host.state / "log").open("ab") as log:
@@ -207,6 +234,12 @@ def _run(*argv: str, check: bool = True) -> None:
         raise HostsUnavailable(f"{' '.join(argv)}: {done.stderr.strip()}")
 
 
+def _unmount(state: Path) -> None:
+    """The disk of a host that keeps it."""
+    if os.path.ismount(state / "m"):
+        _run("umount", "-l", str(state / "m"), check=False)
+
+
 def _key(path: Path) -> None:
     _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "stix-test", "-f", str(path))
 
@@ -227,6 +260,8 @@ def _take_slot() -> tuple[int, int]:
 def _clear(slot: int) -> None:
     """Remove what an earlier owner of the slot left behind, if it was killed."""
     root = STATES / str(slot)
+    for path in root.glob("*"):
+        _unmount(path)
     for path in root.glob("*/pid"):
         pid = int(path.read_text())
         with suppress(OSError):

@@ -1,0 +1,5 @@
+"""Amazon EC2."""
+
+from stix.clouds.aws.cloud import AwsCloud
+
+__all__ = ["AwsCloud"]

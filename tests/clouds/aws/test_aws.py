@@ -1,0 +1,38 @@
+"""EC2 by boto3, against moto behind a proxy that supplies what moto lacks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stix.clouds.aws import AwsCloud
+from stix.clouds.testing.bench import Bench
+from stix.clouds.testing.suite import CloudConformance
+from stix.plan.offers import Demand
+from tests.support.aws.bed import CREDENTIALS, REGION, AwsBed
+from tests.support.aws.faults import AwsFaults
+from tests.support.aws.shelf import zones
+from tests.support.clouds.benches import TIMEOUT_S, offer_of
+
+ROOM = 4
+KIND = "c7i.large"
+
+
+class TestAws(CloudConformance):
+    @pytest.fixture
+    def bench(self, bed: AwsBed, tmp_path: Path) -> Bench:
+        bed.gaps.stock = {(KIND, zone): 0 for zone in zones(KIND, REGION)}
+        bed.gaps.stock[KIND, f"{REGION}b"] = ROOM
+        bed.gaps.boot = 1
+        config = bed.config(tmp_path, timeout=TIMEOUT_S, regions=[REGION])
+        return Bench(
+            lambda: AwsCloud(config),
+            offer_of("aws", REGION, KIND),
+            Demand(cpus=1.0),
+            ROOM,
+            faults=AwsFaults(bed),
+            reachable=False,
+            spot_offer=offer_of("aws", REGION, KIND, spot=True),
+            secrets=list(CREDENTIALS.values()),
+        )
