@@ -7,16 +7,32 @@ cannot be installed. The end of the output says so.
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import signal
+import tempfile
 from collections.abc import Generator
 
 import pytest
 
-pytest_plugins = ["tests.support.hosts", "tests.support.server"]
+pytest_plugins = ["tests.support.docker", "tests.support.hosts", "tests.support.server"]
 
 # Decorating a function starts the local server: to import a test module must not do so, in the
 # developer's own home. Tests of just that drop the variable.
 os.environ.setdefault("STIX_PREFECT", "off")
+
+# No test finds the accounts of whoever runs it, in the environment or in files of the home folder:
+# the server under test would ask their clouds, and could rent there.
+ACCOUNTS = re.compile(
+    r"(AWS|GOOGLE|GCP|GCLOUD|CLOUDSDK|AZURE|ARM|OCI|IBM(CLOUD)?|IC|OS|OVH|SCW|VAST|RUNPOD|LAMBDA|NEBIUS"
+    r"|CUDO|HCLOUD|LINODE|DIGITALOCEAN|SLURM)_.*|KUBECONFIG|XDG_(CONFIG|DATA)_HOME"
+    r"|.*(API_?KEY|_TOKEN|_SECRET|_SECRET_KEY|_ACCESS_KEY|_PASSWORD)"
+)
+for name in [n for n in os.environ if ACCOUNTS.fullmatch(n) and n != "AWS_CA_BUNDLE"]:
+    del os.environ[name]
+HOME = ""
+if "PYTEST_XDIST_WORKER" not in os.environ:  # a worker has the home of the process that started it
+    HOME = os.environ["HOME"] = tempfile.mkdtemp(prefix="stix-tests-home-")
 
 # A shell that starts this in the background ignores SIGINT, and so would every command under test.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -37,6 +53,11 @@ def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     said = "reads documents of third parties, in the folder that STIX_SKY_CORPUS names"
     config.addinivalue_line("markers", f"{CORPUS}: {said}")
+
+
+def pytest_unconfigure() -> None:
+    if HOME:
+        shutil.rmtree(HOME, ignore_errors=True)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
