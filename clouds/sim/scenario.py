@@ -134,7 +134,7 @@ class Trace:
             raise InvalidRequest(f"the trace {path} cannot be read: {error}") from None
         try:
             gone = tuple(_intervals(data))
-        except (KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError):
             fix = 'write {"preemptions_s": [60, 7200]} or {"gap_seconds": 600, "data": [0, 1]}'
             raise InvalidRequest(f"{path} is no trace of preemptions", fix=fix) from None
         return cls(place, gone)

@@ -116,12 +116,11 @@ class World:
         return timer
 
     def run(self, until: float = math.inf, over: Callable[[], bool] = lambda: False) -> None:
-        """Let time pass until then, or ``over``, or nothing is planned any more."""
+        """Let time pass until then, or ``over``, or for ever until nothing is planned."""
         while self._planned and not over():
             at, _, timer = self._planned[0]
             if at > until:
-                self.now = until
-                return
+                break
             heapq.heappop(self._planned)
             if timer.act is None:
                 continue
@@ -129,6 +128,8 @@ class World:
                 self._pace(at)
             self.now = at
             timer.act()
+        if math.isfinite(until) and not over():
+            self.now = max(self.now, until)
 
     def note(self, what: str, about: str = "") -> None:
         """Write to the log."""

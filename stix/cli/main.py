@@ -21,6 +21,9 @@ RUN, LOOK, STEER, SERVER = "Run", "Look", "Steer", "Server"
 COMMANDS = {
     "run": Entry("stix.cli.run:run", "Run a pipeline file and follow it.", RUN),
     "plan": Entry("stix.cli.plan:plan", "Show where each stage would run, and for how much.", RUN),
+    "rehearse": Entry(
+        "stix.cli.rehearse:rehearse", "Rehearse a pipeline on simulated clouds.", RUN
+    ),
     "validate": Entry("stix.cli.validate:validate", "Check files without running them.", RUN),
     "schema": Entry("stix.cli.schema:schema", "The JSON Schema of files, for editors.", RUN),
     "runs": Entry("stix.cli.runs:runs", "List runs, or show one.", LOOK),
@@ -30,10 +33,12 @@ COMMANDS = {
     "gpus": Entry("stix.cli.gpus:gpus", "Accelerators, where they are and what they cost.", LOOK),
     "catalog": Entry("stix.cli.catalog:catalog", "The catalog of machines and prices.", LOOK),
     "nodes": Entry("stix.cli.clouds:nodes", "List the nodes in use.", LOOK),
+    "resources": Entry("stix.cli.estate:resources", "Everything of ours at the clouds.", LOOK),
     "status": Entry("stix.cli.status:status", "The server and the active runs.", LOOK),
     "cancel": Entry("stix.cli.control:cancel", "Cancel a run.", STEER),
     "resume": Entry("stix.cli.control:resume", "Run again what did not succeed.", STEER),
     "chaos": Entry("stix.cli.clouds:chaos", "Hurt a node on purpose, to watch recovery.", STEER),
+    "sweep": Entry("stix.cli.estate:sweep", "Remove what nobody owns at the clouds.", STEER),
     "server": Entry("stix.cli.server:server", "Start, stop and look at the local server.", SERVER),
     "check": Entry("stix.cli.clouds:check", "Which clouds can be used.", SERVER),
     "version": Entry("stix.cli.status:version", "Print the version.", SERVER),

@@ -73,8 +73,16 @@ async def remains(config: CloudConfig) -> list[str]:
 class TestSim(CloudConformance):
     @pytest.fixture
     def bench(self, config: CloudConfig) -> Bench:
-        offer = asyncio.run(SimCloud(config).offers())[0]
-        return Bench(lambda: SimCloud(config), offer, Demand(1), 4, lambda: remains(config))
+        offer, spot, *_ = asyncio.run(SimCloud(config).offers())
+        return Bench(
+            open=lambda: SimCloud(config),
+            offer=offer,
+            demand=Demand(1),
+            room=4,
+            remains=lambda: remains(config),
+            spot_offer=spot,
+            reasons={"faults": "its faults are scripted in its settings"},
+        )
 
 
 async def request(
@@ -196,7 +204,7 @@ async def test_a_token_gets_its_nodes_through_a_fault(
 
 async def test_spot_prices_move_with_the_clock(config: CloudConfig, clouds: list[SimCloud]) -> None:
     cloud = cloud_of(config, clouds, price_swing=0.5, price_every="1s", speed=1e6)
-    seen = set()
+    seen: set[float] = set()
     async with asyncio.timeout(30):
         while len(seen) < 5:
             offers = await cloud.offers()
