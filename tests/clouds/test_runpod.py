@@ -1,0 +1,83 @@
+"""RunPod against a double of its API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from stix.clouds.errors import CapacityError, InvalidRequest
+from stix.clouds.runpod import RunpodCloud
+from stix.clouds.testing.bench import Bench, desk
+from stix.clouds.testing.suite import CloudConformance
+from tests.support.clouds.benches import bench as rented
+from tests.support.clouds.benches import offer_of
+from tests.support.clouds.runpod import KEY, Runpod
+
+GPU = offer_of("runpod", "*", "1x_RTX4090_SECURE")
+
+
+class TestRunpod(CloudConformance):
+    @pytest.fixture
+    def bench(self, account: Bench) -> Bench:
+        return account
+
+
+@pytest.fixture
+def double() -> Iterator[Runpod]:
+    with Runpod().running() as double:
+        yield double
+
+
+@pytest.fixture
+def account(double: Runpod, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    monkeypatch.setenv("RUNPOD_API_KEY", KEY)
+    spot = replace(GPU, spot=True, price=0.35)
+    return rented(RunpodCloud, double, tmp_path, GPU, secrets=[KEY], spot_offer=spot)
+
+
+async def test_a_pod_of_cpus(account: Bench, double: Runpod) -> None:
+    async with desk(account) as at:
+        await at.cloud.create(at.request(offer=offer_of("runpod", "*", "cpu5c-2-4")))
+        body = double.server.requests[-1].json
+        assert body["cpu"] == {"id": "cpu5c", "vcpuCount": 2}
+        assert body["disk"] == 20
+
+
+async def test_the_lowest_bids_are_offered(account: Bench) -> None:
+    async with desk(account) as at:
+        spot = {o.instance_type: o.price for o in await at.cloud.offers() if o.spot}
+        assert spot == {f"{n}x_RTX4090_SECURE": 0.35 * n for n in (1, 2, 4, 8)}
+
+
+async def test_without_an_answer_about_bids_the_catalog_is_offered(
+    account: Bench, double: Runpod
+) -> None:
+    async with desk(account) as at:
+        double.wire("error 500", 0)
+        offers = await at.cloud.offers()
+        assert GPU in offers
+        assert not [offer for offer in offers if offer.spot]
+
+
+@pytest.mark.parametrize("why", ["bid", "capacity"])
+def test_a_bid_that_gets_nothing_leaves_nothing(account: Bench, double: Runpod, why: str) -> None:
+    async with desk(account) as at:
+        price = 0.01 if why == "bid" else 0.5
+        if why == "capacity":
+            double.refuse("capacity")
+        with pytest.raises(CapacityError) as raised:
+            await at.cloud.create(at.request(offer=replace(GPU, spot=True, price=price)))
+        assert raised.value.scope == "type"
+        assert not double.alive()
+
+
+async def test_ports_are_mapped_and_too_many_are_refused(account: Bench, double: Runpod) -> None:
+    async with desk(account) as at:
+        await at.cloud.create(at.request(ports=("8080", "9000-9002", "22")))
+        ports = double.server.requests[-1].json["ports"]
+        assert ports == ["22/tcp", "8080/tcp", "9000/tcp", "9001/tcp", "9002/tcp"]
+        with pytest.raises(InvalidRequest, match="20 ports"):
+            await at.cloud.create(at.request(ports=("10000-10019",)))
