@@ -63,7 +63,7 @@ async def test_without_an_answer_about_bids_the_catalog_is_offered(
 
 
 @pytest.mark.parametrize("why", ["bid", "capacity"])
-def test_a_bid_that_gets_nothing_leaves_nothing(account: Bench, double: Runpod, why: str) -> None:
+async def test_a_bid_that_gets_nothing_leaves_nothing(account: Bench, double: Runpod, why: str) -> None:
     async with desk(account) as at:
         price = 0.01 if why == "bid" else 0.5
         if why == "capacity":
