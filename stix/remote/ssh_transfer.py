@@ -16,40 +16,21 @@ import asyncssh
 
 from stix.remote.archive import extract
 from stix.remote.base import ConnectionLost, RemoteError
+from stix.remote.shell_copy import (
+    EXPAND,
+    GET,
+    MISSING,
+    PUT_FILE,
+    PUT_TREE,
+    TAR_CHANGED,
+    settle,
+)
 
 CHUNK = 1 << 18
 BIG_FILE = 8 << 20  # bytes; from here on SFTP's 150 MB/s beats a pipe's 75 (measured)
-MISSING = 44
-TAR_CHANGED = 1  # GNU tar: a file changed while it was read
 
-_EXPAND = 't=$1; case $t in "~") t=$HOME;; "~/"*) t=$HOME/${t#\\~/};; esac\n'
-# A stream that was cut must not pass for the whole: tar sees it, a file's size is compared.
-_PUT_FILE = (
-    _EXPAND
-    + """[ -d "$t" ] && { echo "$t is a directory" >&2; exit 1; }
-p=${t%/*}; mkdir -p "${p:-/}" || exit 1; n=$t.new-$$
-cat > "$n" && [ "$(wc -c < "$n")" -eq "$3" ] && chmod "$2" "$n" && mv -f "$n" "$t" ||
-  { rm -f "$n"; exit 1; }
-"""
-)
-_PUT_TREE = (
-    _EXPAND
-    + """p=${t%/*}; mkdir -p "${p:-/}" || exit 1
-[ -d "$t" ] && exec tar -C "$t" -xpof -
-n=$t.new-$$; mkdir "$n" && tar -C "$n" -xpof - && mv "$n" "$t" || { rm -rf "$n"; exit 1; }
-"""
-)
-_PREPARE_BIG = _EXPAND + 'p=${t%/*}; mkdir -p "${p:-/}" && printf %s "$t"\n'
+_PREPARE_BIG = EXPAND + 'p=${t%/*}; mkdir -p "${p:-/}" && printf %s "$t"\n'
 _FINISH_BIG = 'chmod "$3" "$2" && mv -f "$2" "$1" || { rm -f "$2"; exit 1; }\n'
-_GET = (
-    _EXPAND
-    + """if [ -d "$t" ]; then echo d; exec tar -C "$t" -cf - .; fi
-[ -e "$t" ] || exit 44
-size=$(wc -c < "$t") || exit 1; echo f $size
-[ "$size" -ge "$2" ] && { printf %s "$t"; exit 0; }
-p=${t%/*}; exec tar -chf - -C "${p:-/}" "./${t##*/}"
-"""
-)
 
 
 class Processes(Protocol):
@@ -67,14 +48,14 @@ async def put_path(way: Processes, source: Path, target: str) -> None:
     elif info.st_size >= BIG_FILE:
         await _put_big(way, source, target, mode)
     else:
-        argv = ["sh", "-c", _PUT_FILE, "sh", target, mode, str(info.st_size)]
+        argv = ["sh", "-c", PUT_FILE, "sh", target, mode, str(info.st_size)]
         process = await way.process(argv)
         data = await asyncio.to_thread(source.read_bytes)
         await _finish(process, f"cannot write {target}", data)
 
 
 async def _put_tree(way: Processes, source: Path, target: str) -> None:
-    process = await way.process(["sh", "-c", _PUT_TREE, "sh", target])
+    process = await way.process(["sh", "-c", PUT_TREE, "sh", target])
     packer = await asyncio.create_subprocess_exec(
         "tar", "-C", str(source), "-cf", "-", ".",
         stdout=asyncio.subprocess.PIPE,
@@ -117,7 +98,7 @@ async def _put_big(way: Processes, source: Path, target: str, mode: str) -> None
 
 
 async def get_path(way: Processes, source: str, target: Path) -> None:
-    process = await way.process(["sh", "-c", _GET, "sh", source, str(BIG_FILE)])
+    process = await way.process(["sh", "-c", GET, "sh", source, str(BIG_FILE)])
     head = await process.stdout.readline()
     target.parent.mkdir(parents=True, exist_ok=True)
     if not head:
@@ -131,7 +112,7 @@ async def get_path(way: Processes, source: str, target: Path) -> None:
     try:
         await _extract(process, staging)
         await _finish(process, f"cannot read {source}")
-        await asyncio.to_thread(_settle, staging, target, head.startswith(b"d"))
+        await asyncio.to_thread(settle, staging, target, head.startswith(b"d"))
     finally:
         await asyncio.to_thread(shutil.rmtree, staging, True)
 
@@ -159,17 +140,6 @@ async def _extract(process: asyncssh.SSHClientProcess[bytes], folder: Path) -> N
     finally:
         writer.close()
         await task
-
-
-def _settle(staging: Path, target: Path, is_tree: bool) -> None:
-    if not is_tree:
-        next(staging.iterdir()).replace(target)
-    elif not target.exists():
-        staging.replace(target)
-    else:
-        from stix.remote.copying import copy_path
-
-        copy_path(staging, target)
 
 
 async def finish(
