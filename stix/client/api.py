@@ -138,6 +138,14 @@ class Client:
         """Each cloud: which feature it has."""
         return items(self._get("/features", SLOW), "clouds")
 
+    def resources(self) -> Json:
+        """What we have at the clouds (``things``, each with a verdict), and ``errors``."""
+        return dict(self._get("/resources", SLOW))
+
+    def sweep(self, *, dry_run: bool = False) -> Json:
+        """Remove what nobody owns: ``things``, ``nodes``, ``resources``, ``errors``."""
+        return dict(self._post("/sweep", {"dry_run": dry_run}, SLOW))
+
 
 def items(answer: Any, key: str) -> list[Json]:
     """The list of an answer, whether it is bare or under ``key``."""

@@ -95,7 +95,7 @@ def create_root(config: Config) -> Root:
             _set_up_logging()  # again: Prefect has put its own in place
             gc.freeze()
             gc.enable()
-            await stack.enter_async_context(_background(context))
+            await stack.enter_async_context(_background(context, api.state.sweeper))
             yield
 
     fence = Fence(prefect, context.standing)
@@ -104,8 +104,8 @@ def create_root(config: Config) -> Root:
 
 
 @asynccontextmanager
-async def _background(context: Context) -> AsyncIterator[None]:
-    works = [context.waiters.serve(context.ledger), Sweeper(context).serve()]
+async def _background(context: Context, sweeper: Sweeper) -> AsyncIterator[None]:
+    works = [context.waiters.serve(context.ledger), sweeper.serve()]
     if os.environ.get("STIX_SERVER_AUTO"):
         works.append(stop_when_idle(context))
     tasks = [asyncio.create_task(work) for work in works]

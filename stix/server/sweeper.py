@@ -11,13 +11,14 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from stix.clouds.base import Node, NodeRef
-from stix.clouds.config import HOME_TAG, TOKEN_TAG
-from stix.errors import StixError
+from stix.clouds.config import TOKEN_TAG
 from stix.ledger import IntentRow, LedgerUnavailable, NotFound
 from stix.server.context import Context
-from stix.server.survey import list_nodes
+from stix.server.estate import Books, Judged, Thing, judge
+from stix.server.inventory import Inventory
+from stix.server.seen import Seen
 
 log = logging.getLogger("stix.sweeper")
 
@@ -25,14 +26,15 @@ EVERY_S = 15.0
 GRACE_S = 600.0
 """How long a run may be without any living engine before its nodes are removed. An engine that
 takes it over earlier goes on with them; later it finds them gone, as after a preemption."""
-_TERMINATE_TIMEOUT_S = 60.0
 
 
 @dataclass
 class Sweep:
-    """What one sweep did."""
+    """What one sweep did; ``judged`` is all that it looked at."""
 
+    judged: list[Judged] = field(default_factory=list, repr=False)
     nodes: list[str] = field(default_factory=list)
+    resources: list[str] = field(default_factory=list)
     intents: list[str] = field(default_factory=list)
     clusters: list[str] = field(default_factory=list)
     secrets: list[str] = field(default_factory=list)
@@ -40,7 +42,19 @@ class Sweep:
 
     @property
     def empty(self) -> bool:
-        return not (self.nodes or self.intents or self.clusters or self.secrets or self.errors)
+        work = (self.nodes, self.resources, self.intents, self.clusters, self.secrets)
+        return not (any(work) or self.errors)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For the API."""
+        return {
+            "things": [judged.to_dict() for judged in self.judged],
+            "nodes": self.nodes,
+            "resources": self.resources,
+            "intents": self.intents,
+            "clusters": self.clusters,
+            "errors": self.errors,
+        }
 
 
 class Sweeper:
@@ -55,6 +69,8 @@ class Sweeper:
         self._context = context
         self._grace_s = grace_s
         self._dead_since: dict[str, float] = {}
+        seen = Seen(context.config.home / "cache" / "seen.json")
+        self._inventory = Inventory(context.cloud, seen)
         self._looked_at = 0.0
 
     async def serve(self) -> None:
@@ -80,25 +96,66 @@ class Sweeper:
         if not done.errors:
             self._looked_at = begin
 
-    async def sweep_once(self) -> Sweep:
-        """Remove the nodes of runs that ended, are unknown, or have lost their engine for long."""
+    async def sweep_once(self, *, dry_run: bool = False) -> Sweep:
+        """Remove what nobody owns: what runs left that ended, are unknown, or have lost their
+        engine for long, and what serves nobody any more.
+
+        Args:
+            dry_run: Only say what would be removed.
+        """
         done = Sweep()
-        # Clouds first: a run that is created after this has no node in these lists.
-        found = await list_nodes(self._context)
-        done.errors += [f"{each.name}: {each.error}" for each in found if each.error]
-        failed = {each.name for each in found if each.error}
-        intents = [i for i in await self._context.ledger.open_intents() if self._lost(i)]
-        given_up = {intent.token for intent in intents}
-        home = self._context.config.home_id()
-        nodes = [n for each in found for n in each.nodes if n.tags.get(HOME_TAG) == home]
-        doomed = [n for n in nodes if await self._is_doomed(n, given_up)]
-        removed = await self._terminate(doomed, done)
-        tokens = {n.tags.get(TOKEN_TAG, "") for n in removed} - {""}
-        standing = {n.tags.get(TOKEN_TAG, "") for n in doomed} - tokens
+        # Clouds first: a run that is created after this has nothing in these lists.
+        found = await self._inventory.take(await self._names())
+        done.errors += [f"{each.cloud}: {each.error}" for each in found if each.error]
+        failed = {each.cloud for each in found if each.error}
+        everything = await self._context.ledger.open_intents()
+        intents = [i for i in everything if self._lost(i)]
+        things = [thing for each in found for thing in each.things]
+        books = await self._books(things, everything, intents)
+        done.judged = judge(things, books, time.time())
+        if dry_run:
+            return done
+        doomed = [judged for judged in done.judged if judged.orphan]
+        removed, errors = await self._inventory.remove(doomed)
+        done.errors += [f"{cloud}: {words}" for cloud, words in errors]
+        done.nodes += [thing.id for thing in removed if thing.is_node]
+        done.resources += [f"{t.kind} {t.id}" for t in removed if not t.is_node]
+        gone = {thing.key for thing in removed}
+        standing = {_token(j.thing) for j in doomed if j.thing.key not in gone}
         await self._settle(intents, standing, failed, done)
-        await self._close_clusters(failed, nodes, done)
+        await self._close_clusters(failed, [t for t in things if t.key not in gone], done)
         await self._forget_secrets(done)
         return done
+
+    async def look(self) -> Sweep:
+        """Everything that we have at the clouds, with a verdict on each; removes nothing."""
+        return await self.sweep_once(dry_run=True)
+
+    async def _names(self) -> set[str]:
+        """Clouds that are set up, and those where something of ours may be."""
+        ledger = self._context.ledger
+        intents, clusters = await asyncio.gather(
+            ledger.open_intents(), ledger.clusters(open_only=True)
+        )
+        setups = [self._context.setup(name) for name in self._context.cloud_names]
+        names = {setup.name for setup in setups if setup.ready or setup.error is not None}
+        return names | {i.cloud for i in intents} | {c.cloud for c in clusters}
+
+    async def _books(
+        self, things: Sequence[Thing], intents: Sequence[IntentRow], lost: Sequence[IntentRow]
+    ) -> Books:
+        given_up = {intent.token for intent in lost}
+        runs = {thing.tags.get("stix-run", "") for thing in things} - {""}
+        members: dict[str, set[str]] = {}
+        for node in await self._context.ledger.nodes(open_only=True):
+            members.setdefault(node.token, set()).add(node.id)
+        return Books(
+            home=self._context.config.home_id(),
+            over={run: over for run in runs if (over := await self._over(run)) is not None},
+            given_up=frozenset(given_up),
+            members={token: frozenset(ids) for token, ids in members.items()},
+            asked=frozenset(i.cloud for i in intents if i.token not in given_up),
+        )
 
     def _lost(self, intent: IntentRow) -> bool:
         """Whether nobody will come back for what this intent made."""
@@ -110,33 +167,12 @@ class Sweeper:
         since = self._dead_since.setdefault(intent.run_id, time.monotonic())
         return time.monotonic() - since >= self._grace_s
 
-    async def _is_doomed(self, node: Node, given_up: set[str]) -> bool:
-        if node.tags.get(TOKEN_TAG) in given_up:
-            return True
-        return await self._is_over(node.tags.get("stix-run", ""))
-
-    async def _is_over(self, run_id: str) -> bool:
+    async def _over(self, run_id: str) -> bool | None:
+        """Whether the run has ended; None where the ledger knows none of this name."""
         try:
             return (await self._context.ledger.run(run_id)).state.final
         except NotFound:
-            return True
-
-    async def _terminate(self, nodes: Sequence[Node], done: Sweep) -> list[Node]:
-        removed: list[Node] = []
-        by_cloud: dict[str, list[Node]] = {}
-        for node in nodes:
-            by_cloud.setdefault(node.ref.cloud, []).append(node)
-        for name, mine in by_cloud.items():
-            refs: list[NodeRef] = [node.ref for node in mine]
-            try:
-                async with asyncio.timeout(_TERMINATE_TIMEOUT_S):
-                    await self._context.cloud(name).terminate(refs)
-            except (StixError, TimeoutError) as error:
-                done.errors.append(f"{name}: {error or 'terminate took too long'}")
-                continue
-            removed += mine
-            done.nodes += [ref.id for ref in refs]
-        return removed
+            return None
 
     async def _settle(
         self, intents: Sequence[IntentRow], standing: set[str], failed: set[str], done: Sweep
@@ -148,13 +184,13 @@ class Sweeper:
             await self._context.ledger.settle_intent(intent.token, "swept", None)
             done.intents.append(intent.token)
 
-    async def _close_clusters(self, failed: set[str], nodes: Sequence[Node], done: Sweep) -> None:
+    async def _close_clusters(self, failed: set[str], left: Sequence[Thing], done: Sweep) -> None:
         """Close the books on clusters of ended runs: nobody else will, and they count money."""
-        there = {n.tags.get(TOKEN_TAG) for n in nodes if n.ref.id not in done.nodes}
+        there = {_token(thing) for thing in left if thing.is_node}
         for cluster in await self._context.ledger.clusters(open_only=True):
             if cluster.cloud in failed or cluster.token in there:
                 continue
-            if await self._is_over(cluster.run_id):
+            if await self._over(cluster.run_id) is not False:
                 await self._context.ledger.close_cluster(None, cluster.token, "swept")
                 done.clusters.append(cluster.token)
 
@@ -167,3 +203,7 @@ class Sweeper:
             if over:
                 self._context.vault.delete(run_id)
                 done.secrets.append(run_id)
+
+
+def _token(thing: Thing) -> str:
+    return thing.tags.get(TOKEN_TAG, "")

@@ -21,6 +21,7 @@ from stix.plan.joint import JointError
 from stix.plan.place import PlanError
 from stix.server.api import artifacts, clouds, logs, plan, runs, submit, system
 from stix.server.context import Context
+from stix.server.sweeper import Sweeper
 from stix.spec.problems import Problem, SpecErrors
 from stix.spec.problems import error as problem_at
 from stix.storage.base import NotInStore
@@ -45,9 +46,10 @@ _STATUS: tuple[tuple[type[StixError], int], ...] = (
 
 
 def create_api(context: Context) -> FastAPI:
-    """The app; ``app.state.context`` is what its calls work on."""
+    """The app; ``app.state`` holds what its calls work on."""
     app = FastAPI(title="STIX", docs_url=None, redoc_url=None, openapi_url=f"{ROOT}/openapi.json")
     app.state.context = context
+    app.state.sweeper = Sweeper(context)
     token = context.config.token().encode()
 
     @app.middleware("http")
@@ -67,7 +69,7 @@ def create_api(context: Context) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _failed)
-    for part in (system, submit, plan, runs, logs, artifacts, clouds):
+    for part in (system, submit, plan, runs, logs, artifacts, clouds, estate):
         app.include_router(part.router, prefix=ROOT)
     return app
 
