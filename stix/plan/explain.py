@@ -291,10 +291,10 @@ class _Judge:
             Loser(one.choice, one.tier, 0.0, 0.0, "beaten", _beaten_by(one, winner))
             for one, winner in beaten[: LOSERS_KEPT - len(losers)]
         ]
-        ranked = [(loss.other.match, 0) for loss in losses[:ALTERNATIVES_KEPT]]
+        ranked = [(loss.other.match, 0) for loss in losses]
         ranked += [(one, 1) for one, _ in beaten]
         ranked.sort(key=lambda entry: (entry[0].tier, entry[1]))
-        others = tuple(match.choice for match, _ in ranked[:ALTERNATIVES_KEPT])
+        others = _kept([match.choice for match, _ in ranked])
         return _Verdict(tuple(losers), dict(+lost), others)
 
     def _losses(self, name: str, edges: Sequence[tuple[bool, Load, int]]) -> Iterable[_Loss]:
@@ -352,6 +352,17 @@ class _Judge:
             "equal": "costs the same; the plan as a whole is not better with it",
         }
         return words[loss.code]
+
+
+def _kept(ranked: Sequence[Choice]) -> tuple[Choice, ...]:
+    """The best, and of each other cloud its best: a cloud as a whole may refuse."""
+    kept = list(ranked[:ALTERNATIVES_KEPT])
+    clouds = {choice.offer.cloud for choice in kept}
+    for choice in ranked[ALTERNATIVES_KEPT:]:
+        if choice.offer.cloud not in clouds:
+            clouds.add(choice.offer.cloud)
+            kept.append(choice)
+    return tuple(kept)
 
 
 class _Verdict(NamedTuple):

@@ -63,8 +63,8 @@ class StagePlan:
         lost: Code to how many offers lost by it.
         excluded: Code of a reason to how many offers it rules out.
         nearest: The excluded offers that are nearest to serving.
-        alternatives: What else serves, best first, at most ``ALTERNATIVES_KEPT``: where to go
-            until a new plan is made.
+        alternatives: What else serves, best first, ``ALTERNATIVES_KEPT`` and the best of each
+            cloud beyond them: where to go until a new plan is made.
     """
 
     stage: str

@@ -72,7 +72,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(config: CloudConfig) -> No
     assert "did you mean 'local'?" in caught.value.fix
     with pytest.raises(registry.UnknownCloud) as caught:
         registry.get("zzzzz", config)
-    assert "installed clouds: local, ssh" in caught.value.fix
+    assert f"installed clouds: {', '.join(registry.names())}" in caught.value.fix
 
 
 @pytest.mark.parametrize(
