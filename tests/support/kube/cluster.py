@@ -12,6 +12,7 @@ from tests.support.kube.sandbox import Sandbox
 from tests.support.kube.scheduling import live, place, quantity, requests
 from tests.support.kube.store import Change, Object, Refusal, Store, now
 
+CLOSE_SECONDS = 3.0
 PULL_ERRORS = {"ErrImagePull": "ImagePullBackOff"}
 
 
@@ -320,6 +321,8 @@ class Cluster:
         for sandbox in list(self.sandboxes.values()):
             await sandbox.kill()
         self.sandboxes.clear()
+        if self._tasks:  # pods that are just being ended
+            await asyncio.wait(self._tasks, timeout=CLOSE_SECONDS)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -13,6 +13,7 @@ from tests.support.kube.sandbox import Sandbox
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 STDIN, STDOUT, STDERR, ERROR, CLOSE = 0, 1, 2, 3, 255
 CHUNK = 1 << 15
+LEAVE_SECONDS = 0.3
 
 
 async def execute(
@@ -33,6 +34,8 @@ async def execute(
         )
         code = await process.wait()
         await _send(socket, sending, ERROR, json.dumps(_status(code)).encode())
+        # A close with input unread is a reset, which takes the status away from the client.
+        await asyncio.wait([feeding], timeout=LEAVE_SECONDS)
         await socket.close()
     finally:
         feeding.cancel()
@@ -73,7 +76,7 @@ async def _send(
     socket: web.WebSocketResponse, sending: asyncio.Lock, channel: int, data: bytes
 ) -> None:
     async with sending:
-        with suppress(OSError):  # the client left; the process is drained all the same
+        with suppress(OSError, RuntimeError):  # the client left; the process is drained all the same
             if not socket.closed:
                 await socket.send_bytes(bytes([channel]) + data)
 
