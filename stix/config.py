@@ -272,7 +272,7 @@ def _check_cloud(at: Callable[..., str], path: tuple[str, ...], block: Mapping[s
             name = ".".join(map(str, where))
             raise ConfigError(
                 f"{at(*where)}: `{name}` is a secret, which must not be in config.yaml",
-                fix=f"use its environment variable or file: `stix check {path[0]}` names them",
+                fix=f"remove it; `stix check {path[0]}` names the variable or file to use instead",
             )
         if isinstance(value, dict):
             _check_cloud(at, where, value)

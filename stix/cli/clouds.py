@@ -105,7 +105,7 @@ def _identity(value: object) -> str:
 
 def _error(value: object) -> str:
     if isinstance(value, dict):
-        return " ".join(str(value[k]) for k in ("message", "fix") if value.get(k))
+        return "; ".join(str(value[k]) for k in ("message", "fix") if value.get(k))
     return str(value or "")
 
 
