@@ -19,7 +19,7 @@ from stix.plan.answer import Unmet
 from stix.plan.choose import Unplaced
 from stix.plan.joint import JointError
 from stix.plan.place import PlanError
-from stix.server.api import artifacts, clouds, logs, plan, runs, submit, system
+from stix.server.api import artifacts, clouds, estate, logs, plan, runs, submit, system
 from stix.server.context import Context
 from stix.server.sweeper import Sweeper
 from stix.spec.problems import Problem, SpecErrors
