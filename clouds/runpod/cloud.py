@@ -25,6 +25,7 @@ from stix.clouds.rented.credentials import Key, line
 from stix.clouds.rented.failures import NotThere
 from stix.clouds.rented.first_boot import container_script
 from stix.clouds.rented.machines import Machine, Order, Search, Traits
+from stix.clouds.rented.ports import single_ports
 from stix.clouds.rented.tags import TagRule
 from stix.clouds.runpod.errors import ERRORS, reading
 from stix.clouds.runpod.words import BIDS, GPUS, IMAGE, RENT_SPOT
@@ -218,15 +219,7 @@ def _env(order: Order) -> dict[str, str]:
 
 def _ports(wanted: Sequence[str]) -> list[str]:
     """SSH and what else is to be mapped; the numbers outside are RunPod's choice."""
-    ports: list[int] = []
-    for each in wanted:
-        first, _, last = each.partition("-")
-        ports += range(int(first), int(last or first) + 1)
-    ports = [port for port in dict.fromkeys(ports) if port != 22]
-    if len(ports) > PORTS:
-        raise InvalidRequest(
-            f"runpod: {len(ports)} ports, and a pod maps {PORTS}", fix="ask for fewer `ports`"
-        )
+    ports = single_ports(wanted, PORTS, "runpod")
     return ["22/tcp", *(f"{port}/tcp" for port in ports)]
 
 
