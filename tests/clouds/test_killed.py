@@ -1,0 +1,53 @@
+"""The maker of nodes is killed at each step: one sweep later nothing is left, and nothing lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stix.clouds.config import CloudConfig
+from stix.clouds.registry import load
+from tests.support.clouds.benches import offer_of
+from tests.support.clouds.double import Double
+from tests.support.clouds.killing import HOME_ID, Matrix, killed_at_every_step
+from tests.support.clouds.lambda_ import KEY as LAMBDA_KEY
+from tests.support.clouds.lambda_ import Lambda
+
+CLOUDS: dict[str, tuple[type[Double], tuple[str, str], dict[str, str]]] = {
+    "lambda": (Lambda, ("us-west-1", "cpu_4x_general"), {"LAMBDA_API_KEY": LAMBDA_KEY}),
+}
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_nothing_leaks_whenever_the_maker_dies(
+    cloud: str, stack: ExitStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind, place, env = CLOUDS[cloud]
+    double = stack.enter_context(kind(stock=20).running())
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    settings: dict[str, Any] = {"endpoint_url": double.url, "timeout": 5}
+    config = CloudConfig(tmp_path, tmp_path, settings, HOME_ID)
+    adapter = load(cloud)
+    matrix = Matrix(
+        f"{adapter.__module__}:{adapter.__name__}",
+        lambda: adapter(config),
+        double,
+        offer_of(cloud, *place),
+        tmp_path,
+        settings,
+        env,
+    )
+    outcome = killed_at_every_step(matrix)
+    assert outcome.leaks == []
+    assert outcome.kills == 2 * outcome.steps > 4
