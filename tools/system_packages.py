@@ -16,13 +16,17 @@ from pathlib import Path
 
 # program: its Debian package
 PROGRAMS = {
+    "dockerd": "docker.io",
     "sshd": "openssh-server",
+    "slurmctld": "slurm-wlm",
+    "slurmd": "slurm-wlm",
     "ssh-keygen": "openssh-client",
     "ip": "iproute2",
+    "munged": "munge",
     "tini": "tini",
     "unshare": "util-linux",
 }
-PROGRAMS_FULL = {"chromium": "chromium"}  # about 110 MB, for the long tests only
+PROGRAMS_FULL = {"chromium": "chromium", "podman": "podman"}  # about 110 MB, for the long tests
 SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 POLICY = Path("/usr/sbin/policy-rc.d")
 

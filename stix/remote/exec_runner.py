@@ -265,11 +265,11 @@ async def _end(process: Process, what: str) -> bytes:
 
 
 async def _send_file(process: Process, source: Path) -> None:
-    with await asyncio.to_thread(source.open, "rb") as file:
-        with suppress(ConnectionLost, OSError):  # the far side gave up: its own words say why
-            while data := await asyncio.to_thread(file.read, 1 << 20):
-                process.write(data)
-                await process.drain()
+    # Where the far side gives up, its own words say why.
+    with await asyncio.to_thread(source.open, "rb") as file, suppress(ConnectionLost, OSError):
+        while data := await asyncio.to_thread(file.read, 1 << 20):
+            process.write(data)
+            await process.drain()
 
 
 async def _receive(process: Process, source: str, target: Path) -> None:

@@ -53,7 +53,9 @@ class TestContainerRunner(RunnerConformance):
         return runner
 
 
-async def test_a_command_ends_with_its_container(api: ContainerApi, docker: ContainerEngine) -> None:
+async def test_a_command_ends_with_its_container(
+    api: ContainerApi, docker: ContainerEngine
+) -> None:
     made = docker.run(*FOREVER, **PLAIN)
     task = asyncio.create_task(ContainerRunner(api, made).run(["sleep", "600"]))
     await asyncio.sleep(0.3)
