@@ -31,8 +31,8 @@ OPEN_SECONDS = 20.0
 CLOSE_SECONDS = 1.0
 PING_SECONDS = 20.0
 AT_ONCE = 16
-# v4 cannot end the input: it travels in pieces, each after its size, until one of size 0. The reader
-# tells its id first, so that it ends with the command.
+# v4 cannot end the input: it travels in pieces, each after its size, until one of size 0. The
+# reader tells its id first, so that it ends with the command.
 _UNPACK = """
 { sh -c 'echo "$PPID"'
   while read -r n && [ "$n" -gt 0 ]; do

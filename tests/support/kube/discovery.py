@@ -13,7 +13,7 @@ SUBRESOURCES = ("pods/exec", "pods/log", "pods/status", "pods/eviction")
 
 def document(path: str) -> dict[str, Any] | None:
     """The document of a path; None where the path is no discovery."""
-    return {
+    documents: dict[str, dict[str, Any]] = {
         "version": {
             "major": "1",
             "minor": "32",
@@ -35,7 +35,8 @@ def document(path: str) -> dict[str, Any] | None:
         },
         "openapi/v3": {"paths": {"api/v1": {"serverRelativeURL": "/openapi/v3/api/v1"}}},
         "openapi/v3/api/v1": _schema(),
-    }.get(path)
+    }
+    return documents.get(path)
 
 
 def _resources() -> list[dict[str, Any]]:

@@ -76,7 +76,9 @@ async def _send(
     socket: web.WebSocketResponse, sending: asyncio.Lock, channel: int, data: bytes
 ) -> None:
     async with sending:
-        with suppress(OSError, RuntimeError):  # the client left; the process is drained all the same
+        with suppress(
+            OSError, RuntimeError
+        ):  # the client left; the process is drained all the same
             if not socket.closed:
                 await socket.send_bytes(bytes([channel]) + data)
 

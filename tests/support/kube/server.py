@@ -192,7 +192,7 @@ class ApiServer:
         return web.json_response(item)
 
     def _list(self, request: web.Request, plural: str, namespace: str | None) -> web.Response:
-        items, further = self._store.list(plural, namespace, request.query)
+        items, further = self._store.listing(plural, namespace, request.query)
         meta = {"resourceVersion": str(self._store.version), "continue": further}
         kind = {"kind": f"{KINDS[plural]}List", "apiVersion": "v1", "metadata": meta}
         return web.json_response({**kind, "items": items})

@@ -98,9 +98,7 @@ class Store:
         _validate(plural, meta)
         name = meta["name"]
         if plural not in CLUSTER_WIDE and ("namespaces", "", namespace) not in self.objects:
-            raise Refusal(
-                404, "NotFound", f'namespaces "{namespace}" not found', name=namespace
-            )
+            raise Refusal(404, "NotFound", f'namespaces "{namespace}" not found', name=namespace)
         if (old := self.objects.get((plural, namespace, name))) is not None:
             prefix = "object is being deleted: " if old["metadata"].get("deletionTimestamp") else ""
             words = f'{prefix}{plural} "{name}" already exists'
@@ -129,7 +127,7 @@ class Store:
             if meta["uid"] in owners and not alive & set(owners):
                 self.remove(kind, other)
 
-    def list(
+    def listing(
         self, plural: str, namespace: str | None, query: Mapping[str, str]
     ) -> tuple[list[Object], str]:
         """What matches, one page of it, and where the next page begins.
