@@ -74,9 +74,9 @@ class Comet:
         made.folder.mkdir()
         info = made.site / "comet_cloud-1.0.dist-info"
         info.mkdir(parents=True)
-        (made.site / "comet_cloud.py").write_text(ADAPTER)
+        (made.site / "comet_adapter.py").write_text(ADAPTER)
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: comet-cloud\n")
-        (info / "entry_points.txt").write_text("[stix.clouds]\ncomet = comet_cloud:CometCloud\n")
+        (info / "entry_points.txt").write_text("[stix.clouds]\ncomet = comet_adapter:CometCloud\n")
         return made
 
     @property
