@@ -69,9 +69,10 @@ class NodeGone(CloudError):
 
 
 class CircuitOpen(CloudError):
-    """The call was not made: the provider failed too often a short time ago. It may be tried again
-    in ``wait_s`` seconds, by whoever called."""
+    """Nothing was sent: the provider failed too often a short time ago, in the region or, where
+    calls name none, in the whole cloud. It may be asked again in ``wait_s`` seconds."""
 
-    def __init__(self, message: str, *, wait_s: float = 0.0) -> None:
+    def __init__(self, message: str, *, scope: Scope = "cloud", wait_s: float = 0.0) -> None:
         super().__init__(message)
+        self.scope = scope
         self.wait_s = wait_s

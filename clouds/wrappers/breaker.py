@@ -242,5 +242,6 @@ def circuit_open(circuit: Circuit) -> CircuitOpen:
     return CircuitOpen(
         f"{_place(circuit.cloud, circuit.region)} is not asked since {since}:"
         f" {circuit.failures} calls failed in a row, the last with: {circuit.reason}; {again}",
+        scope="cloud" if circuit.region == ANYWHERE else "region",
         wait_s=circuit.wait_s,
     )

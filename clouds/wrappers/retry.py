@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import tenacity
 
-from stix.clouds.errors import CloudError, Throttled
+from stix.clouds.errors import CircuitOpen, CloudError, Throttled
 from stix.clouds.wrappers.call import Call, extra, log
 
 T = TypeVar("T")
@@ -20,7 +20,8 @@ class Retry:
     """Repeat calls that failed with a retryable error, at most ``attempts`` times in ``budget_s``.
 
     Every call of the interface is idempotent (``create`` by its token), so each may be repeated.
-    The pause is what the provider asked for, else 0.2 s doubled each time up to ``cap_s``.
+    The pause is what the provider asked for, else 0.2 s doubled each time up to ``cap_s``. Where a
+    circuit opens between two tries, the error is that of the last try: it may have had an effect.
     """
 
     attempts: int = 5
@@ -39,10 +40,21 @@ class Retry:
             reraise=True,
         )
 
-        async def attempt() -> T:  # a real coroutine function: tenacity awaits no other callable
-            return await proceed()
+        failed: list[CloudError] = []
 
-        return await retrying(attempt)
+        async def attempt() -> T:  # a real coroutine function: tenacity awaits no other callable
+            try:
+                return await proceed()
+            except CloudError as error:
+                failed.append(error)
+                raise
+
+        try:
+            return await retrying(attempt)
+        except CircuitOpen as refusal:
+            if len(failed) > 1:
+                raise failed[-2] from refusal
+            raise
 
     def _pause(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
