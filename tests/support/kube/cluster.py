@@ -34,6 +34,8 @@ class Cluster:
         late: Seconds until a kubelet begins with a pod.
         sandboxes: Uid of a pod to its processes.
         unreachable: Names of nodes whose kubelet says nothing any more.
+        processes: Whether containers run; otherwise pods only say so.
+        shut: So many pods to come find no place, whatever room there is.
     """
 
     store: Store = field(default_factory=Store)
@@ -42,8 +44,11 @@ class Cluster:
     autoscaler: Autoscaler | None = None
     sandboxes: dict[str, Sandbox] = field(default_factory=dict)
     unreachable: set[str] = field(default_factory=set)
+    processes: bool = True
+    shut: int = 0
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _words: dict[str, str] = field(default_factory=dict)
+    _stuck: set[str] = field(default_factory=set)
     _addresses: int = 0
 
     def __post_init__(self) -> None:
@@ -109,6 +114,9 @@ class Cluster:
 
     def _changed(self, change: Change) -> None:
         plural, kind = change.plural, change.type
+        if plural == "pods" and kind == "ADDED" and self.shut > 0:
+            self.shut -= 1
+            self._stuck.add(change.object["metadata"]["uid"])
         moved = kind != "MODIFIED" or not live(change.object)
         if plural == "nodes" or (plural == "pods" and moved):
             self.spawn(self._schedule())
@@ -120,6 +128,8 @@ class Cluster:
 
     def _schedule_one(self, pod: Object) -> None:
         name, words = place(pod, self._nodes(), self._pods())
+        if pod["metadata"]["uid"] in self._stuck:
+            name, words = "", "0/1 nodes are available: 1 Insufficient cpu."
         if name:
             pod["spec"]["nodeName"] = name
             self.condition(pod, "PodScheduled", "True")
@@ -173,6 +183,9 @@ class Cluster:
         if (reason := self.images.get(pod["spec"]["containers"][0]["image"])) is not None:
             await self._fail_start(pod, reason)
             return
+        if not self.processes:
+            self._runs(pod)
+            return
         try:
             sandbox = await Sandbox.start(pod)
         except RuntimeError as error:
@@ -182,13 +195,16 @@ class Cluster:
             await sandbox.kill()
             return
         self.sandboxes[meta["uid"]] = sandbox
-        tail = hashlib.sha256(meta["uid"].encode()).digest()
+        self._runs(pod)
+        self.spawn(self._watch_over(pod, sandbox))
+
+    def _runs(self, pod: Object) -> None:
+        tail = hashlib.sha256(pod["metadata"]["uid"].encode()).digest()
         address = f"127.{100 + tail[0] % 100}.{tail[1]}.{1 + tail[2] % 250}"
         pod["status"].update(phase="Running", podIP=address, hostIP="127.0.0.1", startTime=now())
         self._container(pod, {"running": {"startedAt": now()}}, ready=True)
         self.condition(pod, "Ready", "True")
         self.event(pod, "Started", "Started container", source="kubelet")
-        self.spawn(self._watch_over(pod, sandbox))
 
     async def _fail_start(self, pod: Object, reason: str) -> None:
         image = pod["spec"]["containers"][0]["image"]
@@ -309,6 +325,12 @@ class Cluster:
             "count": 1,
         }
         self.store.add("events", meta["namespace"], body)
+
+    async def settled(self, seconds: float = 1.0) -> None:
+        """Wait until nothing more happens by itself, for a while at most."""
+        tasks = {task for task in self._tasks if not task.done()}
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)

@@ -51,3 +51,19 @@ class Fault:
     def strike(self) -> None:
         if self.kill:
             os.kill(self.kill, signal.SIGKILL)
+
+
+@dataclass
+class Numbered:
+    """Faults by the number of the call, counted anew from each ``watch``."""
+
+    count: int = 0
+    faults: dict[int, Fault] = field(default_factory=dict)
+
+    def watch(self) -> None:
+        self.count = 0
+        self.faults.clear()
+
+    def next(self) -> Fault | None:
+        self.count += 1
+        return self.faults.get(self.count - 1)

@@ -13,7 +13,7 @@ from aiohttp import web
 from tests.support.kube import discovery
 from tests.support.kube.cluster import Cluster
 from tests.support.kube.execute import PROTOCOLS, execute
-from tests.support.kube.faults import Fault
+from tests.support.kube.faults import Fault, Numbered
 from tests.support.kube.store import KINDS, Change, Object, Refusal, Store, merge, selector
 
 WATCH_SECONDS = 300.0
@@ -31,6 +31,9 @@ class ApiServer:
         faults: Scripted trouble, in order; the first that matches strikes.
         calls: Method and path of every call, as they came.
         protocols: Subprotocols of ``exec`` that this version knows.
+        numbered: What happens to calls by their number since the last ``watch``.
+        page: Objects per page, whatever the client asks for; 0 for no limit of its own.
+        hidden: Uid of a pod to the listings that still miss it.
     """
 
     cluster: Cluster
@@ -39,6 +42,9 @@ class ApiServer:
     faults: list[Fault] = field(default_factory=list)
     calls: list[tuple[str, str]] = field(default_factory=list)
     protocols: tuple[str, ...] = PROTOCOLS
+    numbered: Numbered = field(default_factory=Numbered)
+    page: int = 0
+    hidden: dict[str, int] = field(default_factory=dict)
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=1 << 22)
@@ -47,6 +53,8 @@ class ApiServer:
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         self.calls.append((request.method, request.path_qs))
+        if (numbered := self.numbered.next()) is not None:
+            return await self._numbered(request, numbered)
         fault = next((f for f in self.faults if f.due(request.method, request.path_qs)), None)
         if fault is not None:
             await asyncio.sleep(fault.stall)
@@ -65,6 +73,21 @@ class ApiServer:
             await answer.write_eof()
             fault.strike()
         return answer
+
+    async def _numbered(self, request: web.Request, fault: Fault) -> web.StreamResponse:
+        answer: web.StreamResponse | None = None
+        if fault.step == "unanswered":
+            try:
+                answer = await self._answer(request)
+            except Refusal as refusal:
+                answer = web.json_response(refusal.status, status=refusal.code)
+        fault.strike()
+        await asyncio.sleep(fault.stall)
+        if fault.reason == "garbage":
+            return web.Response(text="<html>maintenance</html>", content_type="text/html")
+        if fault.kill and answer is not None:
+            return answer
+        return self._trouble(request, fault)
 
     def _trouble(self, request: web.Request, fault: Fault) -> web.StreamResponse:
         if fault.code:
@@ -192,10 +215,20 @@ class ApiServer:
         return web.json_response(item)
 
     def _list(self, request: web.Request, plural: str, namespace: str | None) -> web.Response:
-        items, further = self._store.listing(plural, namespace, request.query)
+        query = dict(request.query)
+        if self.page:
+            query["limit"] = str(self.page)
+        items, further = self._store.listing(plural, namespace, query)
+        items = [item for item in items if not self._missed(item)]
         meta = {"resourceVersion": str(self._store.version), "continue": further}
         kind = {"kind": f"{KINDS[plural]}List", "apiVersion": "v1", "metadata": meta}
         return web.json_response({**kind, "items": items})
+
+    def _missed(self, item: Object) -> bool:
+        uid = item["metadata"]["uid"]
+        left = self.hidden.get(uid, 0)
+        self.hidden[uid] = max(0, left - 1)
+        return left > 0
 
     async def _watch(
         self, request: web.Request, plural: str, namespace: str | None

@@ -1,0 +1,94 @@
+"""The conformance suite of clouds, on a cluster whose wire breaks, and on one with real pods."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stix.clouds.base import CreateRequest, Node
+from stix.clouds.config import CloudConfig
+from stix.clouds.kubernetes import KubernetesCloud
+from stix.clouds.testing.bench import Bench
+from stix.clouds.testing.suite import CHECKS, Check, CloudConformance, run_check
+from stix.plan.offers import Demand, Offer
+from tests.support.kube.double import TOKEN, KubeDouble, node
+from tests.support.kube.fixture import kube_double
+from tests.support.kube.trouble import KubeFaults
+
+HOME_ID = "0a1b2c3d4e5f"
+ROOM = 4
+DEMAND = Demand(cpus=1, memory_gib=0.5)
+SPOT = {"cloud.google.com/gke-spot": "true"}
+TAINT = {"key": "cloud.google.com/gke-spot", "value": "true", "effect": "NoSchedule"}
+
+
+@pytest.fixture(scope="module")
+def kube(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeDouble]:
+    nodes = [node("plain", ROOM, 16), node("spot", ROOM, 16, labels=SPOT, taints=[TAINT])]
+    with kube_double(tmp_path_factory.mktemp("kube"), nodes) as double:
+        yield double
+
+
+def config(kube: KubeDouble, home: Path, **settings: Any) -> CloudConfig:
+    known = {"kubeconfig": str(kube.kubeconfig()), "patience": 0.4, "timeout": 0.6, **settings}
+    return CloudConfig(home, home, known, HOME_ID)
+
+
+def offers(config: CloudConfig) -> Sequence[Offer]:
+    async def ask() -> Sequence[Offer]:
+        cloud = KubernetesCloud(config)
+        found = await cloud.offers()
+        await cloud.close()
+        return found
+
+    return asyncio.run(ask())
+
+
+class TestKubernetes(CloudConformance):
+    @pytest.fixture
+    def bench(self, kube: KubeDouble, tmp_path: Path) -> Iterator[Bench]:
+        kube.do(lambda: setattr(kube.cluster, "processes", False))
+        kube.do(lambda: setattr(kube.api, "page", 3))
+        known = config(kube, tmp_path)
+        plain, spot = sorted(offers(known), key=lambda offer: offer.spot)
+        yield Bench(
+            lambda: KubernetesCloud(known),
+            plain,
+            DEMAND,
+            ROOM,
+            faults=KubeFaults(kube),
+            reachable=False,
+            spot_offer=spot,
+            secrets=[TOKEN],
+            reasons={
+                "has_a_way_in": "commands go by exec, not by SSH",
+                "reachable": "tried below, on pods with processes",
+            },
+        )
+        kube.clear()
+
+
+class PreparedCloud(KubernetesCloud):
+    """Gives nodes with the agent on them, as the engine has them after ``prepare``."""
+
+    async def create(self, request: CreateRequest) -> list[Node]:
+        nodes = await super().create(request)
+        return list(await asyncio.gather(*(self.prepare(each) for each in nodes)))
+
+
+@pytest.mark.parametrize("check", [c for c in CHECKS if c.reachable and not c.needs], ids=lambda c: c.name)
+def test_real_pods(check: Check, kube: KubeDouble, tmp_path: Path) -> None:
+    kube.do(lambda: setattr(kube.cluster, "processes", True))
+    known = config(kube, tmp_path, timeout=10)
+
+    async def remains() -> Sequence[str]:
+        return kube.remains()
+
+    plain = next(offer for offer in offers(known) if not offer.spot)
+    bench = Bench(lambda: PreparedCloud(known), plain, DEMAND, ROOM, remains)
+    assert asyncio.run(run_check(check, bench)) == ""
+    kube.clear()
