@@ -46,8 +46,10 @@ class Launcher:
             return self._anywhere(region, sites, asked, first)
         except CapacityError as error:
             self._undo(region, asked)
+            if zone is not None or error.scope != "zone":
+                raise
             # Without a zone in the offer it is the type that the region has none of.
-            raise _widened(error) if zone is None else error from error
+            raise type(error)(error.message, scope="type", fix=error.fix) from error
         except CloudError as error:
             if not error.retryable:
                 self._undo(region, asked)
@@ -158,12 +160,6 @@ def _at(site: Site, asked: Mapping[str, Any]) -> dict[str, Any]:
     elif site.zone:
         placed["Placement"] = {**placed.get("Placement", {}), "AvailabilityZone": site.zone}
     return placed
-
-
-def _widened(error: CapacityError) -> CapacityError:
-    if error.scope != "zone":
-        return error
-    return type(error)(error.message, scope="type", fix=error.fix)
 
 
 def _denied_volume_tags(error: Any) -> bool:

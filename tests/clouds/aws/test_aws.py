@@ -13,9 +13,10 @@ from stix.plan.offers import Demand
 from tests.support.aws.bed import CREDENTIALS, REGION, AwsBed
 from tests.support.aws.faults import AwsFaults
 from tests.support.aws.shelf import zones
-from tests.support.clouds.benches import TIMEOUT_S, offer_of
+from tests.support.clouds.benches import offer_of
 
 ROOM = 4
+TIMEOUT_S = 1.0
 KIND = "c7i.large"
 
 

@@ -160,6 +160,9 @@ def account(port: int) -> Iterator[AwsBed]:
     settings = {"endpoint_url": proxy.url, "regions": [REGION, OTHER_REGION]}
     bed = AwsBed(port, gaps, proxy, settings)
     try:
+        for region in (REGION, OTHER_REGION):  # moto makes a region at its first call
+            bed.client("ec2", region).describe_vpcs()
+        bed.client("sts").get_caller_identity()
         yield bed
     finally:
         bed.close()

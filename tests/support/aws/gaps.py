@@ -239,7 +239,7 @@ class Ec2Gaps:
                     listed.remove(item)
                 elif made.state:
                     _retell(item, made)
-                elif made.booting > 0:
+                elif made.booting > 0 and made.running:
                     made.booting -= 1
                     put(item, "instanceState/name", "pending")
         return Answer(200, ElementTree.tostring(root))
