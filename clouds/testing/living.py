@@ -23,7 +23,8 @@ async def says_who_we_are(at: Desk) -> None:
 async def makes_sound_offers(at: Desk) -> None:
     offers = list(await at.cloud.offers())
     demand_that(at.bench.offer in offers, "the offer of the bench is offered", offers)
-    names = {(o.infra, o.instance_type, o.spot) for o in offers}
+    # A machine to which accelerators are attached has one type with all of them.
+    names = {(o.infra, o.instance_type, *sorted(o.accelerators.items()), o.spot) for o in offers}
     demand_that(len(names) == len(offers), "no two offers have one name", offers)
     for offer in offers:
         demand_that(offer.cloud == at.cloud.name, "an offer names its cloud", offer)
