@@ -21,6 +21,7 @@ PROGRAMS = {
     "slurmctld": "slurm-wlm",
     "slurmd": "slurm-wlm",
     "ssh-keygen": "openssh-client",
+    "kubectl": "kubernetes-client",
     "ip": "iproute2",
     "munged": "munge",
     "tini": "tini",
