@@ -7,8 +7,8 @@ import asyncio
 from prefect.logging import get_run_logger
 
 from stix.clouds.base import CanPrepare, Node
-from stix.clouds.errors import AuthError, CapacityError, CloudError
-from stix.engine.cloud_events import event_of
+from stix.clouds.errors import CloudError
+from stix.engine.cloud_events import ELSEWHERE, event_of
 from stix.engine.runtime import Attempt
 from stix.tasks.failures import StepFailed
 
@@ -17,7 +17,7 @@ async def prepare_nodes(attempt: Attempt) -> None:
     """Wait for nodes that still boot, side by side. Nothing to do where all are ready.
 
     Raises:
-        CapacityError: the provider gave up making one.
+        CapacityError: the provider gave up making one (see ``ELSEWHERE`` for its kin).
         StepFailed: one was taken away, died, or never answered.
     """
     cloud = attempt.cloud
@@ -28,7 +28,7 @@ async def prepare_nodes(attempt: Attempt) -> None:
     try:
         nodes = list(await asyncio.gather(*tasks))
     except CloudError as error:
-        if isinstance(error, CapacityError | AuthError):
+        if isinstance(error, ELSEWHERE):
             raise
         raise StepFailed(event_of(error), f"no node: {error.message}") from error
     finally:

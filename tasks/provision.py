@@ -15,8 +15,8 @@ from prefect.logging import get_run_logger
 
 from stix.clouds.base import CreateRequest, Node
 from stix.clouds.config import HOME_TAG, TOKEN_TAG
-from stix.clouds.errors import AuthError, CapacityError, CloudError
-from stix.engine.cloud_events import event_of
+from stix.clouds.errors import AuthError, CapacityError, CircuitOpen, CloudError
+from stix.engine.cloud_events import ELSEWHERE, event_of
 from stix.engine.runtime import ATTEMPT, Attempt
 from stix.ledger import Intent
 from stix.plan.offers import Offer
@@ -44,7 +44,7 @@ async def provision(run_id: str, stage: str, attempt: int) -> None:
                 current.nodes = await _create(current)
             await prepare_nodes(current)
             return
-        except (CapacityError, AuthError) as error:
+        except ELSEWHERE as error:
             await give_back(current)
             await _elsewhere(current, error)
 
@@ -67,7 +67,7 @@ async def _create(attempt: Attempt) -> list[Node]:
     try:
         nodes = await attempt.cloud.create(request)
     except CloudError as error:
-        if isinstance(error, CapacityError | AuthError):
+        if isinstance(error, ELSEWHERE):
             if not error.created:  # else the sweeper looks, once the cloud lets us in again
                 await ledger.settle_intent(attempt.token, "failed", error.message, run.fence)
             raise
@@ -89,7 +89,7 @@ async def _create(attempt: Attempt) -> list[Node]:
     return nodes
 
 
-async def _elsewhere(attempt: Attempt, error: CapacityError | AuthError) -> None:
+async def _elsewhere(attempt: Attempt, error: CapacityError | AuthError | CircuitOpen) -> None:
     """Choose the next offer, and wait where the policy says so.
 
     Raises:

@@ -20,9 +20,10 @@ Refusal = Literal["capacity", "quota", "auth", "invalid"]
 class Faults(Protocol):
     """The other side of a wire. Counting begins anew with each ``watch``."""
 
-    refusals: Mapping[Refusal, str]
-    """Those that the provider knows for an order, each with the scope that its words mean
-    (``type``, ``zone``, ``region``, ``cloud``; empty where there is none)."""
+    @property
+    def refusals(self) -> Mapping[Refusal, str]:
+        """Those that the provider knows for an order, each with the scope that its words mean
+        (``type``, ``zone``, ``region``, ``cloud``; empty where there is none)."""
 
     def watch(self) -> None:
         """Forget the requests so far and all faults that are left."""
