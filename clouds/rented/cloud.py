@@ -133,7 +133,7 @@ class RentedCloud(ABC):
             return
         await self._remove(wanted)
         for ref in wanted:
-            self._reach.forget(ref.id)
+            await self._reach.forget(ref.id)
 
     async def prepare(self, node: Node) -> Node:
         """See ``CanPrepare``."""

@@ -37,7 +37,8 @@ class Reach:
     def __init__(self, folder: Path, key: Path) -> None:
         self._folder = folder
         self._key = key
-        self._runners: dict[str, Runner] = {}
+        # By machine too: the next machine of an address is another, with a host key of its own.
+        self._runners: dict[tuple[str, str], Runner] = {}
 
     async def runner(self, node: Node) -> Runner:
         """The way to run commands there.
@@ -49,7 +50,8 @@ class Reach:
 
         if not node.login:
             raise TransientError(f"{node.ref.cloud}: {node.ref.id} has no address yet")
-        if node.login not in self._runners:
+        way = (node.ref.id, node.login)
+        if way not in self._runners:
             user, _, place = node.login.rpartition("@")
             host, _, port = place.rpartition(":")
             target = SshTarget(
@@ -59,8 +61,8 @@ class Reach:
                 user=user,
                 identity_file=self._key,
             )
-            self._runners[node.login] = SshRunner(target)
-        return self._runners[node.login]
+            self._runners[way] = SshRunner(target)
+        return self._runners[way]
 
     async def prepare(self, node: Node, look: Look, traits: Traits) -> Node:
         """See ``CanPrepare.prepare``."""
@@ -73,9 +75,11 @@ class Reach:
                 f"{node.ref.cloud}: {node.ref.id} did not answer within {traits.boot_s:g} s"
             ) from None
 
-    def forget(self, node_id: str) -> None:
-        """The machine is gone: the next one of its address is another."""
+    async def forget(self, node_id: str) -> None:
+        """The machine is gone."""
         self._host_keys(node_id).unlink(missing_ok=True)
+        for way in [way for way in self._runners if way[0] == node_id]:
+            await self._runners.pop(way).close()
 
     async def close(self) -> None:
         runners, self._runners = list(self._runners.values()), {}
@@ -141,10 +145,14 @@ class Reach:
             address=node.address,
         )
         record = await agent.up(wish)
+        life = 0
+        while record.state != "running":  # the machine was stopped since, and its disk kept
+            life += 1
+            record = await agent.up(replace(wish, token=f"{wish.token}+{life}"))
         found = {name: [*indices] for name, indices in record.accelerators.items()}
         return replace(node, directory=record.directory, socket=record.socket, accelerators=found)
 
     async def _drop(self, node: Node) -> None:
-        runner = self._runners.pop(node.login, None)
+        runner = self._runners.pop((node.ref.id, node.login), None)
         if runner is not None:
             await runner.close()
