@@ -207,9 +207,10 @@ def _as_spot(offer: Offer, bids: Mapping[str, float | None]) -> list[Offer]:
 
 
 def _start(public_key: str) -> str:
-    """The arguments of the container. They are one text, so the script goes in one safe word."""
+    """The arguments of the container. They are one text, so the script goes in one safe word; and
+    into a file, since what it installs must not read the rest of it."""
     script = base64.b64encode(container_script(public_key).encode()).decode()
-    return f'bash -c "echo {script} | base64 -d | bash"'
+    return f'bash -c "echo {script} | base64 -d > /tmp/stix-start && exec bash /tmp/stix-start"'
 
 
 def _env(order: Order) -> dict[str, str]:

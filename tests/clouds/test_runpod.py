@@ -12,9 +12,12 @@ from stix.clouds.errors import CapacityError, InvalidRequest
 from stix.clouds.runpod import RunpodCloud
 from stix.clouds.testing.bench import Bench, desk
 from stix.clouds.testing.suite import CloudConformance
+from stix.remote.ssh import SshRunner
+from stix.remote.ssh_target import SshTarget
 from tests.support.clouds.benches import bench as rented
 from tests.support.clouds.benches import offer_of
 from tests.support.clouds.runpod import KEY, Runpod
+from tests.support.hosts import HostFarm
 
 GPU = offer_of("runpod", "*", "1x_RTX4090_SECURE")
 
@@ -63,7 +66,9 @@ async def test_without_an_answer_about_bids_the_catalog_is_offered(
 
 
 @pytest.mark.parametrize("why", ["bid", "capacity"])
-async def test_a_bid_that_gets_nothing_leaves_nothing(account: Bench, double: Runpod, why: str) -> None:
+async def test_a_bid_that_gets_nothing_leaves_nothing(
+    account: Bench, double: Runpod, why: str
+) -> None:
     async with desk(account) as at:
         price = 0.01 if why == "bid" else 0.5
         if why == "capacity":
@@ -81,3 +86,37 @@ async def test_ports_are_mapped_and_too_many_are_refused(account: Bench, double:
         assert ports == ["22/tcp", "8080/tcp", "9000/tcp", "9001/tcp", "9002/tcp"]
         with pytest.raises(InvalidRequest, match="20 ports"):
             await at.cloud.create(at.request(ports=("10000-10019",)))
+
+
+LOGIN = """
+cat > /root/key; chmod 600 /root/key
+ip link set lo up
+eval "$1" > /root/said 2>&1 &
+for i in $(seq 100); do
+  ssh -q -p 22 -i /root/key -o StrictHostKeyChecking=no root@127.0.0.1 'echo hello; id -un' && exit
+  sleep 0.1
+done
+cat /root/said; exit 1
+"""
+
+
+@pytest.mark.hosts
+async def test_the_container_lets_us_in(
+    account: Bench, double: Runpod, hosts: HostFarm, tmp_path: Path
+) -> None:
+    """What a pod is told to start is started, on a host of its own with no other sshd in reach."""
+    async with desk(account) as at:
+        await at.cloud.create(at.request())
+        start = double.server.requests[-1].json["args"]
+        assert isinstance(at.cloud, RunpodCloud)
+        key = at.cloud.keys.private_file.read_bytes()
+    host = hosts.up()[0]
+    target = SshTarget(host.address, tmp_path / "known", 22, "root", hosts.identity)
+    runner = SshRunner(target)
+    try:
+        argv = ["unshare", "--net", "--pid", "--fork", "--kill-child", "bash", "-c", LOGIN]
+        done = await runner.run([*argv, "login", start], input=key, timeout=30)
+        assert done.stdout == b"hello\nroot\n", done
+    finally:
+        await runner.close()
+        hosts.rm(host)

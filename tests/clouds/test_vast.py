@@ -12,9 +12,12 @@ from stix.clouds.errors import CapacityError
 from stix.clouds.testing.bench import Bench, desk
 from stix.clouds.testing.suite import CloudConformance
 from stix.clouds.vast import VastCloud
+from stix.remote.ssh import SshRunner
+from stix.remote.ssh_target import SshTarget
 from tests.support.clouds.benches import bench as rented
 from tests.support.clouds.benches import offer_of
 from tests.support.clouds.vast import KEY, Ask, Vast
+from tests.support.hosts import HostFarm
 
 OFFER = offer_of("vast", "RO", "1x-RTX_3090-32-65536")
 SPOT = replace(OFFER, spot=True, price=0.12)
@@ -123,3 +126,26 @@ async def test_ports_are_mapped(account: Bench, double: Vast) -> None:
         await at.cloud.create(at.request(ports=("8080", "9000-9001")))
         env = double.server.requests[-1].json["env"]
         assert list(env) == ["-p 8080:8080", "-p 9000:9000", "-p 9001:9001"]
+
+
+@pytest.mark.hosts
+async def test_the_instance_lets_us_in(
+    account: Bench, double: Vast, hosts: HostFarm, tmp_path: Path
+) -> None:
+    """What an instance runs at its start makes its sshd, here a host's, take our key."""
+    async with desk(account) as at:
+        await at.cloud.create(at.request())
+        start = double.server.requests[-1].json["onstart"]
+        assert isinstance(at.cloud, VastCloud)
+        key = at.cloud.keys.private_file
+        host = hosts.up()[0]
+        known = tmp_path / "known"
+        theirs = SshRunner(SshTarget(host.address, known, 22, "root", hosts.identity))
+        ours = SshRunner(SshTarget(host.address, known, 22, "root", key))
+        try:
+            assert (await theirs.run(["bash", "-c", start], timeout=30)).exit_code == 0
+            assert (await ours.run(["id", "-un"], timeout=30)).stdout == b"root\n"
+        finally:
+            await theirs.close()
+            await ours.close()
+            hosts.rm(host)
