@@ -26,6 +26,7 @@ from stix.clouds.gcp.wire import Google, Login, Patience, last
 from stix.clouds.rented.cloud import RentedCloud
 from stix.clouds.rented.failures import Exists, NotThere
 from stix.clouds.rented.machines import Machine, Order, Search, Traits
+from stix.clouds.rented.names import tags_in
 from stix.clouds.rented.tags import WISH_TAG, TagRule, unpack
 from stix.clouds.settings import Setting, read_settings
 from stix.plan.offers import Offer
@@ -216,10 +217,11 @@ class GcpCloud(RentedCloud):
         return self._network.wish_of(rule)
 
     async def _remove_one(self, node: NodeRef) -> None:
-        if not node.zone or not (NUMBER.fullmatch(node.id) or self._with_tpus):
-            return  # no id of Google's
+        if not node.zone:
+            return  # it was never made
         if not NUMBER.fullmatch(node.id):
-            await self._tpus.remove(node.id, node.zone)
+            if tags_in(node.id, self.config.home_id):
+                await self._tpus.remove(node.id, node.zone)
             return
         try:
             done = await self._google.call("DELETE", _path(node))

@@ -16,7 +16,8 @@ from stix.clouds.testing.bench import Bench
 from stix.clouds.testing.suite import CHECKS, CloudConformance, run_check
 from stix.plan.offers import Offer
 from tests.support.clouds.benches import bench as rented
-from tests.support.clouds.gcp import TOKEN, Gcp, key_file, private_pem
+from tests.support.clouds.gcp import Gcp
+from tests.support.clouds.gcp_base import TOKEN, key_file, private_pem
 from tests.support.clouds.gcp_tpu import GcpTpu
 
 QUICK = {"poll_s": 0}

@@ -10,7 +10,8 @@ import pytest
 from stix.clouds.config import CloudConfig
 from stix.clouds.errors import AuthError, InvalidRequest
 from stix.clouds.gcp import GcpCloud, wire
-from tests.support.clouds.gcp import ACCOUNT, PROJECT, TOKEN, Gcp, key_file, private_pem
+from tests.support.clouds.gcp import Gcp
+from tests.support.clouds.gcp_base import ACCOUNT, PROJECT, TOKEN, key_file, private_pem
 
 
 def cloud(home: Path, double: Gcp | None = None, **settings: Any) -> GcpCloud:

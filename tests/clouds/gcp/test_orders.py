@@ -20,7 +20,8 @@ from stix.clouds.errors import (
 )
 from stix.clouds.gcp import GcpCloud
 from stix.plan.offers import Demand, Offer
-from tests.support.clouds.gcp import ZONES, Gcp, key_file
+from tests.support.clouds.gcp import ZONES, Gcp
+from tests.support.clouds.gcp_base import key_file
 from tests.support.clouds.gcp_tpu import GcpTpu
 
 ANY = Offer("gcp", "us-central1", None, "e2-standard-2", 2.0, 8.0, price=0.1, arch="x86_64")

@@ -1,32 +1,20 @@
-"""A double of Google Cloud: Compute Engine, and the endpoint that gives tokens for a signed JWT.
+"""A double of Compute Engine.
 
 From the discovery document of compute v1: paths, required fields, operations, pages, filters.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
-from pathlib import Path
 from typing import Any, ClassVar
-from urllib.parse import parse_qsl
-
-import jwt
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from stix.clouds.base import NodeState
-from tests.support.clouds.double import PAGE, Box, Double, Refused, route
+from tests.support.clouds.double import Box, Refused, route
+from tests.support.clouds.gcp_base import PROJECT, ROOT, ZONE, GoogleDouble, broken, failure
 from tests.support.clouds.wire import Asked
 
-PROJECT = "comet-1"
-AUDIENCE = "https://oauth2.googleapis.com/token"
-TOKEN = "ya29.secret-token-of-the-double"
-ACCOUNT = f"robot@{PROJECT}.iam.gserviceaccount.com"
 NAME = re.compile(r"[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?")
 LABEL = re.compile(r"[a-z0-9_-]{0,63}")
 ZONES = {
@@ -42,77 +30,10 @@ IMAGES = (
     "common-cu129-ubuntu-2204-nvidia-580",
     "global/images/ours",
 )
-ROOT = f"/compute/v1/projects/{PROJECT}"
-ZONE, ID = r"/zones/(?P<zone>[^/]+)", r"(?P<box>[^/]+)"
+ID = r"(?P<box>[^/]+)"
 
 
-@cache
-def _key() -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-
-def private_pem() -> str:
-    return (
-        _key()
-        .private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        .decode()
-    )
-
-
-def key_file(folder: Path, url: str) -> Path:
-    """The file of a service account, whose tokens are those of the double at ``url``."""
-    file = folder / "robot.json"
-    content = {
-        "type": "service_account",
-        "project_id": PROJECT,
-        "private_key_id": "1",
-        "private_key": private_pem(),
-        "client_email": ACCOUNT,
-        "client_id": "1",
-        "token_uri": f"{url}/token",
-    }
-    file.write_text(json.dumps(content))
-    return file
-
-
-def failure(status: int, reason: str, message: str, grpc: str = "") -> dict[str, Any]:
-    """The body of an error of HTTP."""
-    errors = [{"message": message, "domain": "global", "reason": reason}]
-    body: dict[str, Any] = {"code": status, "message": message, "errors": errors}
-    return {"error": body | ({"status": grpc} if grpc else {})}
-
-
-def broken(code: str, message: str) -> dict[str, Any]:
-    """The error of an operation."""
-    return {"errors": [{"code": code, "message": message}]}
-
-
-@dataclass
-class Operation:
-    """Something that takes a while.
-
-    Attributes:
-        looks: How often it is still seen unfinished.
-        error: What went wrong.
-    """
-
-    name: str
-    kind: str
-    place: str
-    target: str
-    target_id: str = "0"
-    looks: int = 1
-    error: Mapping[str, Any] | None = None
-    status: int = 0
-    words: str = ""
-    born: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
-
-
-class Gcp(Double):
+class Gcp(GoogleDouble):
     STATES = {
         "PROVISIONING": NodeState.STARTING,
         "STAGING": NodeState.STARTING,
@@ -151,38 +72,16 @@ class Gcp(Double):
 
     def __init__(self, stock: int = 4) -> None:
         super().__init__(stock)
-        self.operations: dict[str, Operation] = {}
         self.empty: set[str] = set()
         """Zones without any room."""
-        self.slow = 1
-        """How often an operation is seen unfinished."""
-        self.token_now = TOKEN
         self.bodies: list[Any] = []
         """Orders as they came."""
 
-    def authorised(self, asked: Asked) -> bool:
-        return (
-            asked.path == "/token"
-            or asked.headers.get("authorization", "") == f"Bearer {self.token_now}"
-        )
+    def zones(self) -> Sequence[str]:
+        return [zone for zones in ZONES.values() for zone in zones]
 
     def new_id(self) -> str:
         return str(7_000_000_000_000_000_000 + len(self.boxes) + len(self.things) + self._made)
-
-    # Tokens.
-
-    @route("POST", "/token")
-    def token(self, asked: Asked) -> Any:
-        form = dict(parse_qsl(asked.body.decode()))
-        public = _key().public_key()
-        try:
-            claims = jwt.decode(form["assertion"], public, algorithms=["RS256"], audience=AUDIENCE)
-        except jwt.InvalidTokenError as error:
-            body = {"error": "invalid_grant", "error_description": str(error)}
-            raise Refused(400, body) from error
-        if claims["iss"] != ACCOUNT or "cloud-platform" not in claims["scope"]:
-            raise Refused(400, {"error": "invalid_scope"})
-        return {"access_token": self.token_now, "expires_in": 3599, "token_type": "Bearer"}
 
     # The project.
 
@@ -196,54 +95,9 @@ class Gcp(Double):
     def region(self, asked: Asked, region: str) -> Any:
         if region not in ZONES:
             raise Refused(*self.UNKNOWN)
-        zones = [self._link(f"/zones/{zone}") for zone in ZONES[region]]
+        zones = [self.link(f"/zones/{zone}") for zone in ZONES[region]]
         quotas = [{"metric": "CPUS", "limit": 24.0, "usage": 2.0, "owner": "x"}]
         return {"name": region, "zones": zones, "quotas": quotas, "status": "UP"}
-
-    # Operations.
-
-    @route("GET", rf"{ROOT}(?P<place>/zones/[^/]+|/global)/operations/(?P<name>[^/]+)")
-    def operation(self, asked: Asked, place: str, name: str) -> Any:
-        found = self.operations.get(name)
-        if found is None or found.place != place:
-            raise Refused(*self.UNKNOWN)
-        found.looks = max(0, found.looks - 1)
-        return self._shown(found)
-
-    @route("GET", rf"{ROOT}{ZONE}/operations")
-    def all_operations(self, asked: Asked, zone: str) -> Any:
-        kind = re.fullmatch(r'operationType = "([\w.]+)"', asked.query["filter"])
-        assert kind, "compound filters of operations do not work at the provider"
-        place = f"/zones/{zone}"
-        found = [o for o in self.operations.values() if o.place == place and o.kind == kind[1]]
-        return self._paged(asked, [self._shown(each) for each in found])
-
-    def begun(
-        self, kind: str, place: str, target: str, target_id: str = "0", **more: Any
-    ) -> Operation:
-        name = f"operation-{len(self.operations) + 1}"
-        self.operations[name] = Operation(
-            name, kind, place, target, target_id, **{"looks": self.slow, **more}
-        )
-        return self.operations[name]
-
-    def _shown(self, operation: Operation) -> dict[str, Any]:
-        shown: dict[str, Any] = {
-            "kind": "compute#operation",
-            "name": operation.name,
-            "operationType": operation.kind,
-            "targetLink": self._link(f"{operation.place}/{operation.target}"),
-            "targetId": operation.target_id,
-            "insertTime": operation.born,
-            "status": "RUNNING" if operation.looks else "DONE",
-        }
-        if operation.place.startswith("/zones/"):
-            shown["zone"] = self._link(operation.place)
-        if operation.words:
-            shown["statusMessage"] = operation.words
-        if operation.error and not operation.looks:
-            shown["error"], shown["httpErrorStatusCode"] = operation.error, operation.status
-        return shown
 
     # Machines.
 
@@ -264,9 +118,9 @@ class Gcp(Double):
                 raise
             status = no.answer.status
             late = self.begun("insert", place, target, error=no.answer.body, status=status)
-            return self._shown(late)
+            return self.shown(late)
         self.bodies.append(body)
-        return self._shown(self.begun("insert", place, target, box.id))
+        return self.shown(self.begun("insert", place, target, box.id))
 
     def _made_of(self, body: Any, zone: str) -> Box:
         spot = body["scheduling"].get("provisioningModel") == "SPOT"
@@ -318,7 +172,7 @@ class Gcp(Double):
     @route("GET", f"{ROOT}/aggregated/instances")
     def instances(self, asked: Asked) -> Any:
         boxes = [box for box in self.boxes.values() if _fits(asked, _labels(box))]
-        return self._by_zone(
+        return self.by_zone(
             asked, "instances", [(_zone(b), self._instance(b)) for b in self.listed(boxes)]
         )
 
@@ -331,7 +185,7 @@ class Gcp(Double):
         found = self._one(zone, box)
         self.drop(found)
         place = f"/zones/{zone}"
-        return self._shown(self.begun("delete", place, f"instances/{found.name}", found.id))
+        return self.shown(self.begun("delete", place, f"instances/{found.name}", found.id))
 
     @route("POST", rf"{ROOT}{ZONE}/instances/{ID}/(?P<what>stop|start)")
     def act(self, asked: Asked, zone: str, box: str, what: str) -> Any:
@@ -344,7 +198,7 @@ class Gcp(Double):
         elif found.state == self.STOPPED:
             found.state, found.looks = self.BOOT[0], 0
         place = f"/zones/{zone}"
-        return self._shown(self.begun(what, place, f"instances/{found.name}", found.id))
+        return self.shown(self.begun(what, place, f"instances/{found.name}", found.id))
 
     def _one(self, zone: str, name: str) -> Box:
         """By name or id."""
@@ -375,8 +229,8 @@ class Gcp(Double):
             "kind": "compute#instance",
             "id": box.id,
             "name": box.name,
-            "zone": self._link(f"/zones/{_zone(box)}"),
-            "machineType": self._link(f"/zones/{_zone(box)}/machineTypes/{box.type}"),
+            "zone": self.link(f"/zones/{_zone(box)}"),
+            "machineType": self.link(f"/zones/{_zone(box)}/machineTypes/{box.type}"),
             "status": box.state,
             "labels": _labels(box),
             "creationTimestamp": datetime.fromtimestamp(box.born, UTC).isoformat(),
@@ -394,15 +248,15 @@ class Gcp(Double):
         for thing in found:
             if _fits(asked, thing.more["labels"]):
                 zone = thing.more["zone"]
-                users = [self._link(f"/zones/{zone}/instances/{thing.more['name']}")]
+                users = [self.link(f"/zones/{zone}/instances/{thing.more['name']}")]
                 entry = {
                     **thing.more,
                     "id": thing.id,
-                    "zone": self._link(f"/zones/{zone}"),
+                    "zone": self.link(f"/zones/{zone}"),
                     "users": users if thing.owner else [],
                 }
                 shown.append((zone, entry))
-        return self._by_zone(asked, "disks", shown)
+        return self.by_zone(asked, "disks", shown)
 
     @route("DELETE", rf"{ROOT}{ZONE}/disks/(?P<name>[^/]+)")
     def drop_disk(self, asked: Asked, zone: str, name: str) -> Any:
@@ -412,7 +266,7 @@ class Gcp(Double):
                     words = "The disk resource is already being used."
                     raise Refused(400, failure(400, "resourceInUseByAnotherResource", words))
                 del self.things[thing.id]
-                return self._shown(self.begun("delete", f"/zones/{zone}", f"disks/{name}"))
+                return self.shown(self.begun("delete", f"/zones/{zone}", f"disks/{name}"))
         raise Refused(*self.UNKNOWN)
 
     @route("GET", f"{ROOT}/global/firewalls")
@@ -420,7 +274,7 @@ class Gcp(Double):
         wanted = re.fullmatch(r'name eq "(.+)"', asked.query["filter"])
         assert wanted
         found = [t.more for t in self.things.values() if t.kind == "firewall"]
-        return self._paged(asked, [f for f in found if re.fullmatch(wanted[1], f["name"])])
+        return self.paged(asked, [f for f in found if re.fullmatch(wanted[1], f["name"])])
 
     @route("POST", f"{ROOT}/global/firewalls")
     def add_firewall(self, asked: Asked) -> Any:
@@ -439,47 +293,20 @@ class Gcp(Double):
         single = not body["name"].endswith(("-ssh", "-inside"))
         thing_id = f"firewall {body['name']}"
         self.keep("firewall", id=thing_id, single=single, **body)
-        return self._shown(self.begun("insert", "/global", f"firewalls/{body['name']}"))
+        return self.shown(self.begun("insert", "/global", f"firewalls/{body['name']}"))
 
     @route("PATCH", f"{ROOT}/global/firewalls/(?P<name>[^/]+)")
     def patch_firewall(self, asked: Asked, name: str) -> Any:
         if f"firewall {name}" not in self.things:
             raise Refused(*self.UNKNOWN)
         self.things[f"firewall {name}"].more |= asked.json
-        return self._shown(self.begun("patch", "/global", f"firewalls/{name}"))
+        return self.shown(self.begun("patch", "/global", f"firewalls/{name}"))
 
     @route("DELETE", f"{ROOT}/global/firewalls/(?P<name>[^/]+)")
     def drop_firewall(self, asked: Asked, name: str) -> Any:
         if self.things.pop(f"firewall {name}", None) is None:
             raise Refused(*self.UNKNOWN)
-        return self._shown(self.begun("delete", "/global", f"firewalls/{name}"))
-
-    # Pages.
-
-    @staticmethod
-    def _link(path: str) -> str:
-        return f"https://www.googleapis.com/compute/v1/projects/{PROJECT}{path}"
-
-    def _paged(self, asked: Asked, entries: Sequence[Any]) -> dict[str, Any]:
-        page, more = cut(asked, entries)
-        return {"items": page, **more} if page else more
-
-    def _by_zone(
-        self, asked: Asked, key: str, entries: Sequence[tuple[str, Any]]
-    ) -> dict[str, Any]:
-        page, more = cut(asked, entries)
-        empty = {"warning": {"code": "NO_RESULTS_ON_PAGE", "message": "There are no results."}}
-        items: dict[str, Any] = {f"zones/{z}": empty for zones in ZONES.values() for z in zones}
-        for zone, entry in page:
-            place = items.get(f"zones/{zone}", {})
-            items[f"zones/{zone}"] = {key: [*place.get(key, ()), entry]}
-        return {"items": items, **more}
-
-
-def cut(asked: Asked, entries: Sequence[Any]) -> tuple[Sequence[Any], dict[str, str]]:
-    start = int(asked.query.get("pageToken", "page-0").removeprefix("page-"))
-    end = start + PAGE
-    return entries[start:end], {"nextPageToken": f"page-{end}"} if end < len(entries) else {}
+        return self.shown(self.begun("delete", "/global", f"firewalls/{name}"))
 
 
 def _fits(asked: Asked, labels: Mapping[str, str]) -> bool:

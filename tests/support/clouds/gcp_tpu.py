@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from stix.clouds.base import NodeState
 from tests.support.clouds.double import Box, Refused, route
-from tests.support.clouds.gcp import NAME, PROJECT, Gcp, cut
+from tests.support.clouds.gcp import NAME, Gcp
+from tests.support.clouds.gcp_base import PROJECT, cut
 from tests.support.clouds.wire import Asked
 
 ROOT = f"/v2/projects/{PROJECT}/locations"
@@ -34,7 +36,7 @@ class GcpTpu(Gcp):
         "HIDING": NodeState.STOPPED,
         "UNKNOWN": NodeState.FAILED,
     }
-    BOOT = ("CREATING", "READY")
+    BOOT: ClassVar[Sequence[str]] = ("CREATING", "READY")
     STOPPED = "STOPPED"
     PREEMPTED = "PREEMPTED"
     REFUSALS = {
