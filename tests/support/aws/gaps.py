@@ -87,6 +87,8 @@ class Ec2Gaps:
         if call.action == "RunInstances":
             with self._turn:
                 return self._run(call, forward)
+        if call.action == "TerminateInstances":
+            return self._end(call, forward)
         if call.action == "StartInstances":
             return self._no_room_to_start(call)
         if call.action == "DescribeInstances":
@@ -102,9 +104,7 @@ class Ec2Gaps:
         if answer.status != 200:
             return answer
         ids = call.values("InstanceId")
-        if call.action == "TerminateInstances":
-            self._mark(ids, running=False, gone=True)
-        elif call.action in ("StopInstances", "StartInstances"):
+        if call.action in ("StopInstances", "StartInstances"):
             self._mark(ids, running=call.action == "StartInstances", gone=False)
         elif call.action == "DescribeInstances":
             return self._told(answer)
@@ -206,6 +206,29 @@ class Ec2Gaps:
                 made = self.made[each]
                 made.gone = made.gone or gone
                 made.running = running and not made.gone
+
+    def _end(self, call: Call, forward: Forward) -> Answer:
+        """Moto stumbles over instances that are over; EC2 says that they are."""
+        ids = call.values("InstanceId")
+        over = [each for each in ids if each in self.made and self.made[each].gone]
+        left = [each for each in ids if each not in over]
+        root = ElementTree.fromstring("<TerminateInstancesResponse/>")
+        if left:
+            plain = {k: v for k, v in call.params.items() if not k.startswith("InstanceId.")}
+            numbered = {f"InstanceId.{n}": each for n, each in enumerate(left, 1)}
+            call.params = {**plain, **numbered}
+            answer = forward(call)
+            if answer.status != 200:
+                return answer
+            root = parsed(answer.data)
+            self._mark(left, running=False, gone=True)
+        for each in over:
+            put(root, "instancesSet", "")
+            item = ElementTree.SubElement(root.findall("instancesSet")[0], "item")
+            put(item, "instanceId", each)
+            put(item, "currentState/name", "terminated")
+            put(item, "previousState/name", "terminated")
+        return Answer(200, ElementTree.tostring(root))
 
     def _no_room_to_start(self, call: Call) -> Answer | None:
         for each in call.values("InstanceId"):

@@ -163,6 +163,8 @@ def _handler_of(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         timeout = 60
+        wbufsize = -1  # else head and body wait for each other on the way
+        disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
             size = int(self.headers.get("content-length", "0"))
