@@ -15,7 +15,12 @@ from collections.abc import Generator
 
 import pytest
 
-pytest_plugins = ["tests.support.docker", "tests.support.hosts", "tests.support.server"]
+pytest_plugins = [
+    "tests.support.docker",
+    "tests.support.hosts",
+    "tests.support.server",
+    "tests.support.slurm",
+]
 
 # Decorating a function starts the local server: to import a test module must not do so, in the
 # developer's own home. Tests of just that drop the variable.

@@ -6,7 +6,8 @@ as it lives, so that the container or the step ends with the agent, and the agen
 The order is JSON on standard input, or in the file given as argument: ``base``, ``digest``,
 ``archive`` (the agent's zipapp in Base64) and ``request`` (what ``up`` takes). Where ``ranks`` is
 given, the rank is that number less one and less ``SLURM_NODEID``. Says ``ready RECORD`` when the
-agent answers. SIGTERM ends the node and leaves its directory; SIGUSR1 removes that, too.
+agent answers, and leaves its process id in the node's ``guard``. SIGTERM ends the node and leaves
+its directory; SIGUSR1 removes that, too.
 """
 
 from __future__ import annotations
@@ -96,6 +97,8 @@ def main(argv: list[str]) -> int:
         signal.signal(number, end)
     if node["state"] != "running":
         raise SystemExit("stix: node {} has {}".format(node["id"], node["state"]))
+    with open(os.path.join(node["directory"], "guard"), "w") as file:
+        file.write(str(os.getpid()))
     os.write(1, "ready {}\n".format(json.dumps(node)).encode())
     wait_for(node["keeper"])
     return TERMINATED if told else FAILED

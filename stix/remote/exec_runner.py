@@ -133,6 +133,8 @@ class ExecRunner:
                 process = await self._start(["sh", "-c", _TELL, "sh", *argv], env or {})
                 try:
                     pid = (await process.stderr.readline()).decode(errors="replace").strip()
+                    if not pid.isdigit():
+                        raise ConnectionLost(f"no command was started: {pid or 'no answer'}")
                     stdout, stderr = await _talk(process, input)
                     return Completed(await process.wait(), stdout, stderr)
                 finally:

@@ -29,9 +29,9 @@ START_SECONDS = 30.0
 STOP_SECONDS = 20.0
 FILES = 20000  # the machines of tests may not raise their limits
 PROGRAMS = (
-    "sh bash cat chmod cp echo env id kill ls mkdir mktemp mv printf rm setsid sleep tail tar test"
-    " touch true wc"
-).split()
+    "sh", "bash", "cat", "chmod", "cp", "echo", "env", "id", "kill", "ls", "mkdir", "mktemp", "mv",
+    "printf", "rm", "setsid", "sleep", "tail", "tar", "test", "touch", "true", "wc",
+)  # fmt: skip
 LEFT_OUT = {
     "test", "tests", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3", "pydoc_data",
     "dist-packages", "site-packages", "distutils", "unittest", "__phello__",
