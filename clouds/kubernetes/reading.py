@@ -37,7 +37,7 @@ DISRUPTIONS = {
 }
 TAKING_EVENTS = {"Preempted", "Evicted", "TaintManagerEviction", "NodeShutdown", "Preempting"}
 # An eviction for what the pod itself used up: its user's failure.
-_OWN_FAULT = re.compile(r"exceed(s|ed) the (total )?limit|exceeds its local|usage exceeds", re.I)
+_OWN_FAULT = re.compile(r"exceed(s|ed) (the|its) ([a-z-]+ )*limit", re.I)
 _NOT_TAKEN_IN = {"NodeAffinity", "UnexpectedAdmissionError", "NodeSelectorMismatching"}
 Verdict = Literal["waiting", "queued"] | CloudError
 """Wait; wait for long, since a node is being made; or give up."""

@@ -80,7 +80,9 @@ class PreparedCloud(KubernetesCloud):
         return list(await asyncio.gather(*(self.prepare(each) for each in nodes)))
 
 
-@pytest.mark.parametrize("check", [c for c in CHECKS if c.reachable and not c.needs], ids=lambda c: c.name)
+@pytest.mark.parametrize(
+    "check", [c for c in CHECKS if c.reachable and not c.needs], ids=lambda c: c.name
+)
 def test_real_pods(check: Check, kube: KubeDouble, tmp_path: Path) -> None:
     kube.do(lambda: setattr(kube.cluster, "processes", True))
     known = config(kube, tmp_path, timeout=10)
