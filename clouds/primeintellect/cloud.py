@@ -24,6 +24,7 @@ from stix.clouds.rented.cloud import RentedCloud, understood
 from stix.clouds.rented.credentials import Key
 from stix.clouds.rented.failures import NotThere
 from stix.clouds.rented.machines import Machine, Order, Search, Traits
+from stix.clouds.settings import Setting, read_settings
 from stix.plan.offers import Offer
 
 
@@ -42,16 +43,19 @@ STATES: Mapping[str, NodeState] = {
     "DELETING": NodeState.TERMINATED,
     "TERMINATED": NodeState.TERMINATED,
 }
-IMAGE = "ubuntu_22_cuda_12"
+SETTINGS = (
+    Setting("image", default="ubuntu_22_cuda_12", doc="environment where a stage names none"),
+    Setting("regions", "texts", doc="regions to use, such as eu_north; all by default"),
+    Setting("user", doc="whom to log in as, where the provider does not say"),
+    Setting("endpoint_url", doc="address to use in place of Prime Intellect's"),
+    Setting("timeout", "number", default=30.0, least=0, doc="seconds without an answer"),
+    Setting("api_key", secret=True, doc="put it in $PRIME_API_KEY"),
+)
 PAGE = 100
 
 
 class PrimeIntellectCloud(RentedCloud):
-    """Pods of Prime Intellect.
-
-    Settings: ``image`` is the environment where a stage names none (``ubuntu_22_cuda_12``);
-    ``regions`` limits the offers.
-    """
+    """Pods of Prime Intellect. Settings: ``SETTINGS``."""
 
     name = "primeintellect"
     traits = Traits(
@@ -69,6 +73,7 @@ class PrimeIntellectCloud(RentedCloud):
 
     def __init__(self, config: CloudConfig) -> None:
         super().__init__(config)
+        self._settings = read_settings(self.name, config.settings, SETTINGS)
         base = "https://api.primeintellect.ai"
         self._api = self.api(base, self._headers, ERRORS, reading=reading)
 
@@ -83,7 +88,7 @@ class PrimeIntellectCloud(RentedCloud):
 
     async def offers(self) -> Sequence[Offer]:
         """What is to be had now, in USD/h."""
-        allowed = self.config.settings.get("regions")
+        allowed = self._settings["regions"]
         with understood(self.name):
             found = offers_of(await self._available())
         return [offer for offer in found if not allowed or offer.region in allowed]
@@ -170,7 +175,7 @@ class PrimeIntellectCloud(RentedCloud):
     def _image(self, order: Order, known: Sequence[str]) -> str:
         if order.image:
             return order.image
-        wanted = str(self.config.settings.get("image") or IMAGE)
+        wanted = str(self._settings["image"])
         names_only = [name for name in known if re.fullmatch(r"[a-z0-9_]+", name)]
         return names_only[0] if names_only and wanted not in names_only else wanted
 

@@ -29,11 +29,20 @@ from stix.clouds.rented.ports import single_ports
 from stix.clouds.rented.tags import TagRule
 from stix.clouds.runpod.errors import ERRORS, reading
 from stix.clouds.runpod.words import BIDS, GPUS, IMAGE, RENT_SPOT
+from stix.clouds.settings import Setting, read_settings
 from stix.plan.offers import Offer
 
 log = logging.getLogger("stix.clouds")
 
 KEY = Key(("RUNPOD_API_KEY",), (("~/.runpod/config.toml", line("api_key =")),))
+SETTINGS = (
+    Setting("image", default=IMAGE, doc="container image where a stage names none"),
+    Setting("data_centers", "texts", default=(), doc="data centres to use, such as EU-RO-1; any"),
+    Setting("user", doc="whom to log in as"),
+    Setting("endpoint_url", doc="address to use in place of RunPod's"),
+    Setting("timeout", "number", default=30.0, least=0, doc="seconds without an answer"),
+    Setting("api_key", secret=True, doc="put it in $RUNPOD_API_KEY"),
+)
 STATES: Mapping[str, NodeState] = {
     "PROVISIONING": NodeState.STARTING,
     "STARTING": NodeState.STARTING,
@@ -49,10 +58,9 @@ DISK_GIB = 50
 
 
 class RunpodCloud(RentedCloud):
-    """Pods of RunPod.
+    """Pods of RunPod. Settings: ``SETTINGS``.
 
-    Settings: ``image`` is the container image where a stage names none; it must be of Debian or
-    Ubuntu, or have sshd and Python.
+    An image must be of Debian or Ubuntu, or have sshd and Python.
     """
 
     name = "runpod"
@@ -69,6 +77,7 @@ class RunpodCloud(RentedCloud):
 
     def __init__(self, config: CloudConfig) -> None:
         super().__init__(config)
+        self._settings = read_settings(self.name, config.settings, SETTINGS)
         self._api = self.api("https://api.runpod.io", self._headers, ERRORS, reading=reading)
 
     def credentials(self) -> str:
@@ -131,7 +140,7 @@ class RunpodCloud(RentedCloud):
         """The body of an order on demand."""
         body: dict[str, Any] = {
             "name": order.name,
-            "image": self._image(order),
+            "image": order.image or self._settings["image"],
             "args": _start(order.public_key),
             "env": _env(order),
             "ports": _ports(order.ports),
@@ -144,15 +153,19 @@ class RunpodCloud(RentedCloud):
             gpu, count, tier = _gpu(order.offer)
             body |= {"gpu": {"id": gpu, "count": count}, "cloud": tier}
             body["disk"] = order.disk_gib or DISK_GIB
-        if order.offer.region not in ("*", "-"):
-            body["dataCenterIds"] = [order.offer.region]
+        if places := self._places(order.offer):
+            body["dataCenterIds"] = places
         return body
+
+    def _places(self, offer: Offer) -> list[str]:
+        """Data centres that will do; empty for all."""
+        return [*self._settings["data_centers"]] if offer.region in ("*", "-") else [offer.region]
 
     async def _rent_spot(self, order: Order) -> str:
         gpu, count, tier = _gpu(order.offer)
         wish = {
             "name": order.name,
-            "imageName": self._image(order),
+            "imageName": order.image or self._settings["image"],
             "dockerArgs": _start(order.public_key),
             "env": [{"key": key, "value": value} for key, value in _env(order).items()],
             "ports": ",".join(_ports(order.ports)),
@@ -163,8 +176,8 @@ class RunpodCloud(RentedCloud):
             "containerDiskInGb": order.disk_gib or DISK_GIB,
             "volumeInGb": 0,
         }
-        if order.offer.region not in ("*", "-"):
-            wish["dataCenterId"] = order.offer.region
+        if places := self._places(order.offer):
+            wish["dataCenterId"] = places[0]  # a bid is for one place
         answer = await self._graphql(RENT_SPOT, {"input": wish})
         return str(answer["podRentInterruptable"]["id"])
 
@@ -179,9 +192,6 @@ class RunpodCloud(RentedCloud):
     async def _pods(self) -> list[Mapping[str, Any]]:
         answer = await self._api.call("GET", "/v2/pods")
         return list(answer["pods"])
-
-    def _image(self, order: Order) -> str:
-        return order.image or str(self.config.settings.get("image") or IMAGE)
 
     async def _headers(self) -> Mapping[str, str]:
         return {"Authorization": f"Bearer {KEY.need(self.name).value}"}

@@ -20,11 +20,19 @@ from stix.clouds.rented.credentials import Key, whole
 from stix.clouds.rented.failures import NotThere
 from stix.clouds.rented.machines import Machine, Order, Search, Traits
 from stix.clouds.rented.tags import TagRule, flat, unflat
+from stix.clouds.settings import Setting, read_settings
 from stix.clouds.shadeform.errors import ERRORS, reading
 from stix.clouds.shadeform.market import offers_of
 from stix.plan.offers import Offer
 
 KEY = Key(("SHADEFORM_API_KEY",), (("~/.shadeform/api_key", whole),))
+SETTINGS = (
+    Setting("regions", "texts", doc="regions to use, such as canada-1; all by default"),
+    Setting("user", doc="whom to log in as, where Shadeform does not say"),
+    Setting("endpoint_url", doc="address to use in place of Shadeform's"),
+    Setting("timeout", "number", default=30.0, least=0, doc="seconds without an answer"),
+    Setting("api_key", secret=True, doc="put it in $SHADEFORM_API_KEY"),
+)
 STATES: Mapping[str, NodeState] = {
     "creating": NodeState.STARTING,
     "pending_provider": NodeState.STARTING,
@@ -37,10 +45,7 @@ STATES: Mapping[str, NodeState] = {
 
 
 class ShadeformCloud(RentedCloud):
-    """Instances of Shadeform.
-
-    Settings: ``regions`` limits the offers.
-    """
+    """Instances of Shadeform. Settings: ``SETTINGS``."""
 
     name = "shadeform"
     traits = Traits(
@@ -59,6 +64,7 @@ class ShadeformCloud(RentedCloud):
 
     def __init__(self, config: CloudConfig) -> None:
         super().__init__(config)
+        self._settings = read_settings(self.name, config.settings, SETTINGS)
         base = "https://api.shadeform.ai/v1"
         self._api = self.api(base, self._headers, ERRORS, reading=reading)
 
@@ -71,7 +77,7 @@ class ShadeformCloud(RentedCloud):
 
     async def offers(self) -> Sequence[Offer]:
         """What is to be had now, in USD/h."""
-        allowed = self.config.settings.get("regions")
+        allowed = self._settings["regions"]
         with understood(self.name):
             found = offers_of(await self._types())
         return [offer for offer in found if not allowed or offer.region in allowed]

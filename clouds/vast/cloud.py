@@ -22,6 +22,7 @@ from stix.clouds.rented.credentials import Key, whole
 from stix.clouds.rented.failures import NotThere
 from stix.clouds.rented.machines import Machine, Order, Search, Traits
 from stix.clouds.rented.ports import single_ports
+from stix.clouds.settings import Setting, read_settings
 from stix.clouds.vast.errors import ERRORS, reading
 from stix.clouds.vast.market import Kind, bids_search, search_of, with_bids
 from stix.plan.offers import Offer
@@ -42,8 +43,23 @@ STATES: Mapping[str, NodeState] = {
     "exited": NodeState.FAILED,
     "offline": NodeState.FAILED,
 }
-HALTED = ("stopped", "exited")
 IMAGE = "vastai/base-image:@vastai-automatic-tag"
+SETTINGS = (
+    Setting("image", default=IMAGE, doc="container image where a stage names none"),
+    Setting(
+        "price_tolerance",
+        "number",
+        default=1.25,
+        least=1,
+        doc="how many times the price that was planned a machine may cost, since the market moves",
+    ),
+    Setting("regions", "texts", doc="countries to use, such as SE; all where nothing is said"),
+    Setting("user", doc="whom to log in as"),
+    Setting("endpoint_url", doc="address to use in place of Vast's"),
+    Setting("timeout", "number", default=30.0, least=0, doc="seconds without an answer"),
+    Setting("api_key", secret=True, doc="put it in $VAST_API_KEY"),
+)
+HALTED = ("stopped", "exited")
 DISK_GIB = 32
 TRIES = 4
 """Machines that are tried for one order before it is called a shortage."""
@@ -52,12 +68,7 @@ PAGE = 25
 
 
 class VastCloud(RentedCloud):
-    """Instances of Vast.
-
-    Settings: ``image`` is the container image where a stage names none; ``price_tolerance`` is how
-    many times the price of the catalog a machine may cost at most, 1.25 by default, since the
-    market moves.
-    """
+    """Instances of Vast. Settings: ``SETTINGS``."""
 
     name = "vast"
     traits = Traits(
@@ -70,13 +81,15 @@ class VastCloud(RentedCloud):
         lag_s=15.0,
         multi_node=False,
     )
-    rates: ClassVar[Mapping[str, float]] = {"create": 1 / 5, "*": 0.9}
+    # Ten searches a minute, and one call of the others a second, are what Vast allows.
+    rates: ClassVar[Mapping[str, float]] = {"create": 1 / 6, "offers": 1 / 60, "*": 0.9}
 
     def __init__(self, config: CloudConfig) -> None:
         super().__init__(config)
         base = "https://console.vast.ai"
         self._api = self.api(base, self._headers, ERRORS, reading=reading)
-        self._tolerance = float(config.settings.get("price_tolerance") or 1.25)
+        self._settings = read_settings(self.name, config.settings, SETTINGS)
+        self._tolerance = float(self._settings["price_tolerance"])
 
     def credentials(self) -> str:
         return KEY.find().source
@@ -172,7 +185,7 @@ class VastCloud(RentedCloud):
         )
         ports = single_ports(order.ports, PORTS, self.name)
         return {
-            "image": order.image or str(self.config.settings.get("image") or IMAGE),
+            "image": order.image or self._settings["image"],
             "label": order.name,
             "disk": order.disk_gib or DISK_GIB,
             "runtype": "ssh_direct",

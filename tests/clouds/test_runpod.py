@@ -88,6 +88,21 @@ async def test_ports_are_mapped_and_too_many_are_refused(account: Bench, double:
             await at.cloud.create(at.request(ports=("10000-10019",)))
 
 
+async def test_the_settings_limit_the_places(
+    double: Runpod, account: Bench, tmp_path: Path
+) -> None:
+    settings = {"data_centers": ["EU-RO-1", "US-TX-3"], "image": "debian:12"}
+    limited = rented(RunpodCloud, double, tmp_path, GPU, settings=settings)
+    async with desk(limited) as at:
+        await at.cloud.create(at.request())
+        body = double.server.requests[-1].json
+        assert (body["dataCenterIds"], body["image"]) == (["EU-RO-1", "US-TX-3"], "debian:12")
+        spot = replace(GPU, spot=True, price=0.35)
+        await at.cloud.create(at.request(offer=spot, image="ubuntu:24.04"))
+        wish = double.server.requests[-1].json["variables"]["input"]
+        assert (wish["dataCenterId"], wish["imageName"]) == ("EU-RO-1", "ubuntu:24.04")
+
+
 LOGIN = """
 cat > /root/key; chmod 600 /root/key
 ip link set lo up

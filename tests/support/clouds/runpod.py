@@ -68,6 +68,7 @@ class Runpod(Double):
     LOCKED = _problem(401, "Unauthorized", "missing bearer token")
     UNKNOWN = _problem(404, "Not Found", "resource not found")
     BIDS = {"NVIDIA GeForce RTX 4090": 0.35}
+    PLACES = ("EU-RO-1", "US-TX-3")
     GPUS = ("NVIDIA GeForce RTX 4090", "NVIDIA L4")
     CPUS = ("cpu5c", "cpu5g", "cpu5m")
 
@@ -85,7 +86,7 @@ class Runpod(Double):
             and ("gpu" in body) != ("cpu" in body)
             and isinstance(body.get("args", ""), str)
             and isinstance(body.get("disk", 1), int)
-            and "dataCenterIds" not in body
+            and set(body.get("dataCenterIds", [])) <= set(self.PLACES)
         )
         if not good:
             raise self.refusal("invalid")
