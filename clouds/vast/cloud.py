@@ -82,7 +82,7 @@ class VastCloud(RentedCloud):
         multi_node=False,
     )
     # Ten searches a minute, and one call of the others a second, are what Vast allows.
-    rates: ClassVar[Mapping[str, float]] = {"create": 1 / 6, "offers": 1 / 60, "*": 0.9}
+    rates: ClassVar[Mapping[str, float]] = {"create": 1 / 6, "*": 0.9}
 
     def __init__(self, config: CloudConfig) -> None:
         super().__init__(config)
