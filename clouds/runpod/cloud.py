@@ -73,6 +73,7 @@ class RunpodCloud(RentedCloud):
         lag_s=10.0,
         multi_node=False,
     )
+    custom_image: ClassVar[bool] = True
     rates: ClassVar[Mapping[str, float]] = {"*": 4.0}
 
     def __init__(self, config: CloudConfig) -> None:

@@ -60,6 +60,7 @@ class ShadeformCloud(RentedCloud):
         boot_s=1800.0,
         multi_node=False,
     )
+    custom_image: ClassVar[bool] = True
     rates: ClassVar[Mapping[str, float]] = {"*": 2.0}
 
     def __init__(self, config: CloudConfig) -> None:

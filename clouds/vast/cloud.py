@@ -81,6 +81,7 @@ class VastCloud(RentedCloud):
         lag_s=15.0,
         multi_node=False,
     )
+    custom_image: ClassVar[bool] = True
     # Ten searches a minute, and one call of the others a second, are what Vast allows.
     rates: ClassVar[Mapping[str, float]] = {"create": 1 / 6, "*": 0.9}
 
