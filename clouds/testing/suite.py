@@ -155,7 +155,11 @@ class CloudConformance:
     """Inherit, and give a fixture ``bench``."""
 
     @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
-    def test_cloud(self, check: Check, bench: Bench) -> None:
+    def test_cloud(
+        self, check: Check, bench: Bench, record_property: Callable[[str, object], None]
+    ) -> None:
+        record_property("stix-cloud", bench.offer.cloud)
+        record_property("stix-check", check.name)
         reason = asyncio.run(run_check(check, bench))
         if reason:
             pytest.skip(f"does not apply: {reason}")
