@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from stix.clouds.agents import finish
 from stix.clouds.aws import words
-from stix.clouds.aws.api import SETTINGS, Session, credentials, failure_of, typed
+from stix.clouds.aws.api import SETTINGS, Session, credentials
+from stix.clouds.aws.errors import failure_of, typed
 from stix.clouds.aws.launch import Launcher
 from stix.clouds.aws.network import Network
 from stix.clouds.base import Identity, NodeRef, NodeState, Quota, Resource

@@ -7,7 +7,8 @@ from functools import partial
 from typing import Any
 
 from stix.clouds.aws import words
-from stix.clouds.aws.api import Session, code_of, failure_of, typed
+from stix.clouds.aws.api import Session
+from stix.clouds.aws.errors import code_of, failure_of, typed
 from stix.clouds.aws.network import Network, Site
 from stix.clouds.errors import CapacityError, CloudError, InvalidRequest
 from stix.clouds.rented.machines import Order

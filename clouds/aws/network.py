@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from stix.clouds.aws.api import Session, code_of
+from stix.clouds.aws.api import Session
+from stix.clouds.aws.errors import code_of
 from stix.clouds.aws.words import (
     allowed,
     own_permissions,

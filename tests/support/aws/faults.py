@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from stix.clouds.base import NodeState
+from stix.clouds.rented.tags import WISH_TAG
 from stix.clouds.testing.faults import Refusal, Wire
 from tests.support.aws.bed import REGION, AwsBed
 from tests.support.aws.gaps import GOOD_KEY
@@ -120,10 +121,16 @@ class AwsFaults:
     def leftovers(self) -> Sequence[str]:
         left = self._bed.left(REGION)
         kinds = ("disk", "address", "placement group", "key")
-        return [f"{kind} {each}" for kind in kinds for each in left.get(kind, [])]
+        groups = self._bed.client().describe_security_groups()["SecurityGroups"]
+        single = [g["GroupId"] for g in groups if _serves_one_wish(g)]
+        return [f"{kind} {each}" for kind in kinds for each in left.get(kind, [])] + single
 
     def _break(self, fault: Fault, at: int, times: int) -> None:
         first = self._start + at
         made = Fault(**{**fault.__dict__, "times": times})
         made.only = lambda call: first <= call.number < first + times
         self._bed.proxy.faults.append(made)
+
+
+def _serves_one_wish(group: Mapping[str, Any]) -> bool:
+    return any(tag["Key"] == WISH_TAG for tag in group.get("Tags", []))
