@@ -261,10 +261,11 @@ def numbers(ports: Sequence[str]) -> list[int]:
     """
     found: list[int] = []
     for text in ports:
-        first, _, last = text.partition("-")
-        if not (first.isdigit() and (last or first).isdigit()):
+        parts = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", text)
+        span = range(int(parts[1]), int(parts[2] or parts[1]) + 1) if parts else range(0)
+        if not span:
             raise InvalidRequest(f"kubernetes: {text!r} is no port", fix="write `8080` or `80-90`")
-        found += range(int(first), int(last or first) + 1)
+        found += span
     if len(set(found)) > PORTS_MAX or any(not 0 < port < 65536 for port in found):
         raise InvalidRequest(
             f"kubernetes: {', '.join(ports)}: a Service takes {PORTS_MAX} ports from 1 to 65535",

@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -46,7 +46,7 @@ class Kubectl:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def version(self) -> Sequence[int]:
+    def version(self) -> tuple[int, int]:
         text = self("version", "--client", "-o", "json")
         found = re.match(r"v(\d+)\.(\d+)", json.loads(text)["clientVersion"]["gitVersion"])
         assert found is not None

@@ -37,6 +37,7 @@ def node(
         "cpu": f"{cpus:g}",
         "memory": f"{int(memory_gib * 1024)}Mi",
         "pods": "110",
+        "ephemeral-storage": "100Gi",
         **(extra or {}),
     }
     usual = {"kubernetes.io/hostname": name, "kubernetes.io/arch": "amd64"}
@@ -149,6 +150,16 @@ class KubeDouble:
 
     def oom(self, name: str) -> None:
         self.call(self.cluster.oom(self.pod(name)))
+
+    def disown(self) -> None:
+        """Services lose their owners, so that nothing removes them with the pods."""
+
+        def change() -> None:
+            for (plural, _, _), item in self.cluster.store.objects.items():
+                if plural == "services":
+                    item["metadata"].pop("ownerReferences", None)
+
+        self.do(change)
 
     def scale_with(self, template: Object, most: int = 1, seconds: float = 0.2) -> None:
         self.do(lambda: setattr(self.cluster, "autoscaler", Autoscaler(template, most, seconds)))
