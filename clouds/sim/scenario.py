@@ -182,6 +182,6 @@ class Scenario:
     stock: tuple[Stock, ...] = ()
     price_swing: float = 0.0
     price_every_s: float = HOUR_S
-    answer_s: float = 2.0
+    answer_s: float = 10.0
     traces: tuple[Trace, ...] = ()
     faults: tuple[Fault, ...] = ()

@@ -34,11 +34,13 @@ class Market:
         untried: Offers that nothing rules out yet in this round.
         rounds: How often all offers of the plan have been tried, this time included.
         open: Offers that are not ruled out for good.
+        asked: Offers that were asked for in vain before, beside those of the history.
     """
 
     untried: int = 0
     rounds: int = 1
     open: int = 0
+    asked: int = 0
 
 
 def decide(
@@ -74,13 +76,17 @@ def decide(
     rule = policy.rule(_judged_as(event))
     if _free(rule, event):
         return _free_retry(rule, event, history, seed)
-    refusal = _refusal(rule, event, history)
+    used = _used(rule, event, history)
+    if isinstance(event, Capacity | Denied) and market is not None:
+        used += market.asked
+    refusal = _refusal(rule, event, used)
     if refusal is not None:
         return refusal
-    used = _used(rule, event, history) + 1
+    used += 1
     if isinstance(event, Capacity | Denied):
-        waits = rule.next is Next.SAME and not isinstance(event, Denied)
-        pause = _capacity_pause(rule, history, None if waits else market, seed)
+        pause = _capacity_pause(rule, history, market, seed)
+        if isinstance(event, Capacity) and rule.next is Next.SAME and market is not None:
+            pause = _pause(rule, market.asked + 1, seed)  # no other offer is tried meanwhile
     else:
         pause = _pause(rule, used, seed)
     action = _again(rule, event, pause)
@@ -95,9 +101,9 @@ def _free_retry(rule: Rule, event: Event, history: Sequence[Event], seed: str) -
     return Decision(action, f"{_judged_as(event)}.free_exit_codes", number, None, reason)
 
 
-def _refusal(rule: Rule, event: Event, history: Sequence[Event]) -> Decision | None:
+def _refusal(rule: Rule, event: Event, used: int) -> Decision | None:
     """The decision to give up, where the rule grants no further attempt."""
-    kind, used = _judged_as(event), _used(rule, event, history)
+    kind = _judged_as(event)
     if rule.exit_codes and _exit_code(event) not in rule.exit_codes:
         reason = f"{_words(event)}: not among the exit codes {rule.exit_codes} that are retried"
         return Decision(GiveUp(reason), f"{kind}.exit_codes", used, rule.retries, reason)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stix.plan.placement import Block, Choice, Placement
 from stix.recovery.actions import Action, Decision, GiveUp, NextOffer, RetryHere
@@ -33,9 +33,10 @@ class Order:
     """
 
     def __init__(self, placement: Placement, past: Iterable[Past] = ()) -> None:
-        self._open = [placement.chosen, *placement.alternatives]
-        self._left = list(self._open)
-        self._first = placement.chosen
+        self._choices = (placement.chosen, *placement.alternatives)
+        self._open = list(range(len(self._choices)))
+        self._left = self._open
+        self._covered: dict[Block, frozenset[int]] = {}
         self._last: Past | None = None
         self.rounds = 1
         for tried in past:
@@ -48,24 +49,32 @@ class Order:
         if not isinstance(action, NextOffer):
             return
         if not self._left:
-            self._left = list(self._open)
+            self._left = self._open
             self.rounds += 1
-        block = _block(past.choice, action)
-        self._left = _without(self._left, block)
+        out = self._ruled_out(_block(past.choice, action))
+        self._left = [number for number in self._left if number not in out]
         if action.for_good:
-            self._open = _without(self._open, block)
+            self._open = [number for number in self._open if number not in out]
 
     def next(self) -> Choice:
         """After ``RetryHere`` the same one; after ``NextOffer`` the best that nothing rules out
         since the last full round."""
         if self._last is not None and isinstance(self._last.action, RetryHere):
             return self._last.choice
-        return next(iter(self._left or self._open), self._first)
+        return self._choices[next(iter(self._left or self._open), 0)]
 
     @property
     def market(self) -> Market:
         """What is left to be tried."""
-        return Market(untried=len(self._left), rounds=self.rounds, open=len(self._open))
+        return Market(len(self._left), self.rounds, len(self._open))
+
+    def _ruled_out(self, block: Block) -> frozenset[int]:
+        """Which offers a block covers; a search may go round for days."""
+        if block not in self._covered:
+            numbered = enumerate(self._choices)
+            found = (number for number, choice in numbered if block.covers(choice.offer))
+            self._covered[block] = frozenset(found)
+        return self._covered[block]
 
 
 def choose(placement: Placement, past: Sequence[Past]) -> Choice:
@@ -107,11 +116,14 @@ class Search:
         elsewhere = copy(self._order)
         denied = isinstance(event, Denied)
         elsewhere.tried(Past(self.choice, NextOffer(skip_scope=event.scope, for_good=denied)))
-        before = [Capacity() for _ in self.past]
-        decision = decide(self._policy, event, before, market=elsewhere.market, seed=seed)
+        market = replace(elsewhere.market, asked=len(self.past))
+        decision = decide(self._policy, event, (), market=market, seed=seed)
         if not isinstance(decision.action, GiveUp):
             self.past.append(Past(self.choice, decision.action))
-            self._order.tried(self.past[-1])
+            if isinstance(decision.action, NextOffer):
+                self._order = elsewhere
+            else:
+                self._order.tried(self.past[-1])
             self.choice = self._order.next()
         return decision
 
@@ -120,7 +132,3 @@ def _block(choice: Choice, action: NextOffer) -> Block:
     if action.for_good:  # a login holds for both markets
         return Block(cloud=choice.offer.cloud)
     return Block.of(choice.offer, action.skip_scope or "type")
-
-
-def _without(choices: Sequence[Choice], block: Block) -> list[Choice]:
-    return [choice for choice in choices if not block.covers(choice.offer)]

@@ -111,7 +111,7 @@ class StageRun:
 
     def _decide(self, attempt: AttemptRecord, events: list[Event], search: Search) -> Action:
         assert attempt.event is not None
-        before = [*events, *(Capacity() for _ in search.past)]
+        before = [*events, *[Capacity()] * len(search.past)]
         seed = f"{self._stand.run_id}/{self._record.key}"
         decision = decide(self._work.policy, attempt.event, before, seed=seed)
         attempt.decision = attempt.decision or decision.reason
