@@ -13,7 +13,7 @@ ERRORS = ErrorTable(
     "paperspace",
     (
         Rule(CapacityError, text=r"out of capacity|no capacity", scope="type"),
-        Rule(CapacityError, text=r"(not|un)available in (this|the) region", scope="region"),
+        Rule(CapacityError, text=r"(not |un)available in (this|the) region", scope="region"),
         Rule(
             QuotaError,
             text=r"quota|limit (reached|exceeded)|exceeds? .*limit",
