@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,7 +19,8 @@ from stix.clouds.slurm.refusals import STATES, hopeless
 from stix.plan.offers import Offer
 from stix.remote.base import Runner
 
-PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds between looks at the queue
+log = logging.getLogger("stix.clouds.slurm")
+PAUSES = (0.05, 0.1, 0.1, 0.2, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds between looks at the queue
 END_SECONDS = 60.0
 GRACE_SECONDS = 15.0
 
@@ -208,7 +210,7 @@ class SlurmCloud:
 
     async def _end(self, job: jobs.Job, ranks: set[int]) -> None:
         left = set(job.ranks()) - ranks
-        directories = [jobs.agent_id(job.token, rank) for rank in ranks]
+        directories = [job.agent(rank) for rank in ranks]
         if not left:
             await self._login.mark([job.id])
             await self._cancel(job)
@@ -219,14 +221,19 @@ class SlurmCloud:
     async def _give_back(self, job: jobs.Job, ranks: set[int], left: set[int]) -> None:
         """End some nodes of a job. The first host stays ours until the job ends: Slurm keeps the
         batch script there."""
-        await self._login.mark([f"{job.id}.{rank}" for rank in ranks])
-        if not job.hosts:
-            return  # not started: there is nothing to end, and Slurm takes back all or nothing
-        for rank in ranks:
+        for rank in ranks if job.hosts else ():
             await self._login.end_node(job, rank)
-        kept = {job.host(rank) for rank in left} | {job.hosts[0]}
+        kept = {job.host(rank) for rank in left} | {*job.hosts[:1]}
         names = ",".join(host for host in job.kept if host in kept)
-        await self._login.call(["scontrol", "update", f"JobId={job.id}", f"NodeList={names}"])
+        if ranks and job.hosts and kept != {*job.kept}:
+            try:
+                await self._login.call(
+                    ["scontrol", "update", f"JobId={job.id}", f"NodeList={names}"]
+                )
+            except CloudError as error:
+                # Nothing runs there any more; Slurm takes the host back with the rest.
+                log.warning("job %s keeps its hosts: %s", job.id, error.message)
+        await self._login.mark([f"{job.id}.{rank}" for rank in ranks])
 
     async def _cancel(self, job: jobs.Job) -> None:
         """Agents first end their nodes; then there is nothing left of the job but its record."""

@@ -79,6 +79,10 @@ class Job:
             return [rank for rank in left if self.host(rank) in self.kept]
         return left
 
+    def agent(self, rank: int) -> str:
+        """The agent's name for its node: one per job, since a wish may need a second one."""
+        return digest_text(f"{self.token}.{self.id}\0{rank}")
+
     @property
     def alive(self) -> bool:
         return STATES.get(self.state, NodeState.FAILED).alive and bool(self.ranks())
@@ -87,10 +91,6 @@ class Job:
     def ended(self) -> bool:
         state = STATES.get(self.state, NodeState.FAILED)
         return state in (NodeState.FAILED, NodeState.PREEMPTED, NodeState.TERMINATED)
-
-
-def agent_id(token: str, rank: int) -> str:
-    return digest_text(f"{token}\0{rank}")
 
 
 def job_name(home: str, token: str) -> str:
@@ -158,7 +158,7 @@ def nodes(cloud: str, found: Job, base: str, sockets: str) -> list[Node]:
     up = state is NodeState.RUNNING and bool(found.hosts)
     made = []
     for rank in found.ranks():
-        name = agent_id(found.token, rank)
+        name = found.agent(rank)
         made.append(
             Node(
                 ref=NodeRef(cloud, f"{found.id}.{rank}", found.partition),

@@ -52,10 +52,10 @@ case $1 in "~") b=$HOME;; "~/"*) b=$HOME/${1#??};; *) b=$1;; esac
 printf '%s\\n%s\\n%s\\n' "$b" "$(id -u)" "$(id -un)"
 scontrol show config | sed -n 's/^ClusterName *= *//p'; squeue --version
 """
-# $1 folder, the rest: sockets of the nodes in the order of the step. Waits for one.
+# $1 base, the rest: names of the nodes in the order of the step. Waits until one is ready.
 _READY = f"""
 s=$1; shift "$((SLURM_NODEID + 1))"; i=0
-while [ ! -S "$s/$1" ]; do
+while [ ! -s "$s/nodes/$1/guard" ]; do
   i=$((i + 1)); [ $i -gt {READY_SECONDS * 10} ] && exit 7; sleep 0.1
 done
 """
@@ -183,16 +183,16 @@ class Login:
     async def ready(self, job: jobs.Job) -> None:
         """Wait until all agents of a job answer."""
         account = await self.account()
-        names = [jobs.agent_id(job.token, job.count - 1 - i) for i in range(job.count)]
+        names = [job.agent(job.count - 1 - i) for i in range(job.count)]
         step = ["srun", "--overlap", "--quiet", "--mpi=none", f"--jobid={job.id}"]
         size = [f"--nodes={job.count}", f"--ntasks={job.count}", "--ntasks-per-node=1"]
         argv = [*step, *size, "--job-name=stix-ready", "sh", "-c", _READY, "sh"]
-        await self.call([*argv, account.sockets, *names], seconds=READY_SECONDS + 10.0)
+        await self.call([*argv, account.base, *names], seconds=READY_SECONDS + 10.0)
 
     async def end_node(self, job: jobs.Job, rank: int) -> None:
         """End one node of a job that goes on."""
         account = await self.account()
-        directory = f"{account.base}/nodes/{jobs.agent_id(job.token, rank)}"
+        directory = f"{account.base}/nodes/{job.agent(rank)}"
         await self.call([*step_on(job.id, job.host(rank)), "sh", "-c", _END, "sh", directory])
 
     def node_runner(self, job: str, host: str) -> Runner:

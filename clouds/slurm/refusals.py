@@ -35,7 +35,7 @@ class Row:
 REFUSALS = (
     Row(r"unable to contact slurm controller|communication connection failure", "again"),
     Row(r"socket timed out|connection refused|connection timed out", "again"),
-    Row(r"temporarily unable to accept job", "again"),
+    Row(r"temporarily unable to accept job|not available right now", "again"),
     Row(r"invalid partition", "invalid", "see `sinfo` for the partitions"),
     Row(r"required partition not available|partition.*(down|inactive)", "full"),
     Row(r"invalid account or account/partition", "invalid", "set `slurm.account`"),

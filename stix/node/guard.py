@@ -5,9 +5,9 @@ as it lives, so that the container or the step ends with the agent, and the agen
 
 The order is JSON on standard input, or in the file given as argument: ``base``, ``digest``,
 ``archive`` (the agent's zipapp in Base64) and ``request`` (what ``up`` takes). Where ``ranks`` is
-given, the rank is that number less one and less ``SLURM_NODEID``. Says ``ready RECORD`` when the
-agent answers, and leaves its process id in the node's ``guard``. SIGTERM ends the node and leaves
-its directory; SIGUSR1 removes that, too.
+given, the rank is that number less one and less ``SLURM_NODEID``, and the token gets the id of the
+job. Says ``ready RECORD`` when the agent answers, and leaves its process id in the node's
+``guard``. SIGTERM ends the node and leaves its directory; SIGUSR1 removes that, too.
 """
 
 from __future__ import annotations
@@ -80,6 +80,8 @@ def main(argv: list[str]) -> int:
     request["base"] = os.path.abspath(os.path.expanduser(order["base"]))
     if "ranks" in order:
         request["rank"] = order["ranks"] - 1 - int(os.environ["SLURM_NODEID"])
+        # What a former job of the wish left in a shared home is not ours.
+        request["token"] += "." + os.environ["SLURM_JOB_ID"]
     program = install(request["base"], order)
     adopt_orphans()
     node = command(program, "up", request)

@@ -64,6 +64,18 @@ PartitionName=urgent Nodes=n[1-{nodes}] MaxTime=10 PriorityTier=9 PreemptMode=OF
 GRES = "NodeName=n[1-{nodes}] Name=gpu Type=a100 File={folder}/gpu[0-1]\n"
 
 
+SSHD = """
+ListenAddress 127.0.0.1
+Port {port}
+HostKey {folder}/host_key
+AuthorizedKeysFile {folder}/id.pub
+PidFile none
+StrictModes no
+UsePAM no
+SetEnv SLURM_CONF={folder}/slurm.conf
+"""
+
+
 class SlurmUnavailable(Exception):
     """This machine cannot run Slurm."""
 
@@ -98,6 +110,18 @@ class SlurmBed:
                 )
             )  # fmt: skip
 
+    def sshd(self) -> tuple[str, Path]:
+        """A login node: ``user@host:port`` of an SSH server on this machine, and the key."""
+        for name in ("host_key", "id"):
+            argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.folder / name)]
+            subprocess.run(argv, check=True, capture_output=True)
+        port = _ports(2)[0]
+        (self.folder / "sshd.conf").write_text(SSHD.format(port=port, folder=self.folder))
+        Path("/run/sshd").mkdir(exist_ok=True)
+        self.start(_which("sshd"), "-D", "-e", "-f", str(self.folder / "sshd.conf"))
+        _until(lambda: _listens(port), "sshd does not start")
+        return f"root@127.0.0.1:{port}", self.folder / "id"
+
     def up(self) -> None:
         """Start everything; ready when all nodes are idle."""
         folder = self.folder
@@ -122,7 +146,11 @@ class SlurmBed:
         self.start("slurmctld", "-D", "-c")
         for number in range(1, NODES + 1):
             self.start("slurmd", "-D", "-N", f"n{number}")
-        _until(lambda: self._idle() == NODES, f"see {folder}: nodes do not come up")
+        self.all_idle()
+
+    def all_idle(self) -> None:
+        """Wait until all nodes are up and free."""
+        _until(lambda: self._idle() == NODES, f"see {self.folder}: nodes do not come up")
 
     def _idle(self) -> int:
         try:
@@ -159,6 +187,16 @@ def _until(holds: object, words: str, seconds: float = START_SECONDS) -> None:
         time.sleep(0.05)
 
 
+def _which(name: str) -> str:
+    path = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin:/sbin"))
+    return shutil.which(name, path=path) or ""
+
+
+def _listens(port: int) -> bool:
+    with closing(socket.socket()) as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 def _ports(count: int) -> tuple[int, int, int]:
     """A free port, and the first and last of ``count - 1`` free ones side by side."""
     for first in range(27800, 32000, count):
@@ -175,8 +213,7 @@ def _ports(count: int) -> tuple[int, int, int]:
 @pytest.fixture(scope="session")
 def slurm() -> Iterator[SlurmBed]:
     """A Slurm of its own; gone at the end."""
-    path = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin:/sbin"))
-    missing = [name for name in (*PROGRAMS, "setpriv") if not shutil.which(name, path=path)]
+    missing = [name for name in (*PROGRAMS, "setpriv", "sshd") if not _which(name)]
     if missing or os.geteuid() != 0:
         pytest.skip(f"need root and the programs {', '.join(missing) or 'here'}")
     bed = SlurmBed(Path(tempfile.mkdtemp(prefix="stix-slurm-")))
