@@ -32,6 +32,7 @@ class KubeApi:
         self._dialect = Dialect()
         self._client: httpx.AsyncClient | None = None
         self._tls: ssl.SSLContext | None = None
+        self._former: list[httpx.AsyncClient] = []
 
     def runner(self, namespace: str, pod: str) -> KubeRunner:
         place = self.place
@@ -79,8 +80,9 @@ class KubeApi:
         return await self._pages(path, query or {})
 
     async def close(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
+        clients = [*self._former, *([self._client] if self._client else [])]
+        self._client, self._former = None, []
+        for client in clients:
             await client.aclose()
 
     async def _pages(self, path: str, query: Mapping[str, str]) -> list[Object]:
@@ -154,7 +156,8 @@ class KubeApi:
         import httpx
 
         if self._client is None or self._tls is not login.tls:
-            await self.close()
+            if self._client is not None:
+                self._former.append(self._client)  # calls may be under way
             verify: Any = login.tls if login.tls is not None else True
             self._client = httpx.AsyncClient(verify=verify, proxy=self.place.proxy)
             self._tls = login.tls

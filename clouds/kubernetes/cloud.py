@@ -18,6 +18,7 @@ from stix.clouds.base import (
     Node,
     NodeRef,
     NodeState,
+    Quota,
     Resource,
     Selector,
 )
@@ -40,6 +41,7 @@ from stix.clouds.kubernetes.reading import (
     never_starts,
     no_place,
     node_of,
+    quotas_of,
     state_of,
     tags_of,
     taken_away,
@@ -60,6 +62,7 @@ log = logging.getLogger("stix.clouds.kubernetes")
 SURVEY_SECONDS = 60.0
 POLL_SECONDS = (0.05, 1.0)
 Resources = list[Resource]
+Quotas = list[Quota]
 RIGHTS = (("create", "pods"), ("delete", "pods"), ("list", "pods"), ("create", "pods/exec"),
           ("create", "services"))  # fmt: skip
 
@@ -101,7 +104,6 @@ class KubernetesCloud:
             CloudError: none does; the error of the first.
         """
         apis = self._apis()
-        self._surveys.clear()
         found, errors = await settle([self._offers(api) for api in apis.values()])
         for error in errors:
             log.warning("not offered: %s", error)
@@ -119,7 +121,7 @@ class KubernetesCloud:
                     self._config.home_id,
                     api.place.namespace,
                     self._settings,
-                    await self._survey(api),
+                    await self._labels(api),
                 )
                 made = await Making(api, wish).make()
                 return [node_of(each, api.place.context) for each in made]
@@ -220,6 +222,13 @@ class KubernetesCloud:
         if refused:
             raise InvalidRequest(f"kubernetes: in use: {', '.join(refused)}")
 
+    async def quotas(self, region: str) -> Quotas:
+        """The ResourceQuotas of the namespace."""
+        api = self._api(region)
+        path = f"/api/v1/namespaces/{api.place.namespace}/resourcequotas"
+        with understood(self.name):
+            return [quota for item in await api.items(path) for quota in quotas_of(item, region)]
+
     # How it is done.
 
     def _apis(self) -> dict[str, KubeApi]:
@@ -286,23 +295,27 @@ class KubernetesCloud:
         return bool((await api.post(path, body))["status"]["allowed"])
 
     async def _offers(self, api: KubeApi) -> Sequence[Offer]:
-        return offers_of(api.place.context, await self._survey(api), self._settings)
+        with understood(self.name):
+            nodes = await self._nodes(api)
+            pods = await self._all_pods(api) if nodes else ()
+            return offers_of(api.place.context, survey(nodes, pods, self._home), self._settings)
 
-    async def _survey(self, api: KubeApi) -> Survey:
-        """What the nodes are; without the right to list them, what ``sizes`` says has to do."""
+    async def _labels(self, api: KubeApi) -> Survey:
+        """How the nodes say what they are, as of a minute ago at most."""
         asked, seen = self._surveys.get(api.place.context, (0.0, Survey()))
-        if asked and time.monotonic() - asked < SURVEY_SECONDS:
-            return seen
+        if not asked or time.monotonic() - asked > SURVEY_SECONDS:
+            seen = survey(await self._nodes(api), (), self._home)
+            self._surveys[api.place.context] = (time.monotonic(), seen)
+        return seen
+
+    async def _nodes(self, api: KubeApi) -> Sequence[Object]:
+        """Without the right to list them, what ``sizes`` says has to do."""
         try:
-            with understood(self.name):
-                nodes = await api.items("/api/v1/nodes")
-                seen = survey(nodes, await self._all_pods(api), self._home)
+            return await api.items("/api/v1/nodes")
         except AuthError:
             if not self._settings.sizes:
                 raise
-            seen = Survey()
-        self._surveys[api.place.context] = (time.monotonic(), seen)
-        return seen
+            return ()
 
     async def _all_pods(self, api: KubeApi) -> Sequence[Object]:
         try:

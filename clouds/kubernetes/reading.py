@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Literal
 
-from stix.clouds.base import Node, NodeRef, NodeState
+from stix.clouds.base import Node, NodeRef, NodeState, Quota
 from stix.clouds.errors import CapacityError, CloudError, InvalidRequest
 from stix.clouds.kubernetes.api import Object
 from stix.clouds.kubernetes.pods import ASKED, RANK_LABEL, TAGS
+from stix.clouds.kubernetes.sizes import quantity
 
 FATAL = {
     "ErrImagePull",
@@ -75,6 +76,23 @@ def created_of(made: Object) -> float | None:
     """Unix time in seconds."""
     text = made["metadata"].get("creationTimestamp")
     return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() if text else None
+
+
+def quotas_of(made: Object, region: str) -> list[Quota]:
+    """The limits of one ResourceQuota, in its own units: CPUs, bytes, objects."""
+    status, name = made.get("status") or {}, made["metadata"]["name"]
+    hard = status.get("hard") or made["spec"].get("hard") or {}
+    used = status.get("used") or {}
+    return [
+        Quota(
+            f"{name}: {key}",
+            region,
+            quantity(limit),
+            quantity(used[key]) if key in used else None,
+            "bytes" if "memory" in key or "storage" in key else "",
+        )
+        for key, limit in hard.items()
+    ]
 
 
 def state_of(made: Object) -> tuple[NodeState, str]:

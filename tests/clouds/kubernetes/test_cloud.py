@@ -281,6 +281,19 @@ async def test_check_names_what_we_may_not_do(cloud: KubernetesCloud, kube: Kube
     assert "Role" in caught.value.fix
 
 
+async def test_quotas_of_the_namespace(cloud: KubernetesCloud, kube: KubeDouble) -> None:
+    hard = {"requests.cpu": "8", "requests.memory": "2Gi", "pods": "10"}
+    spec = {"hard": hard}
+    status = {"hard": hard, "used": {"requests.cpu": "1500m"}}
+    body = {"metadata": {"name": "team"}, "spec": spec, "status": status}
+    kube.add("resourcequotas", body)
+    assert [(q.name, q.limit, q.used, q.unit) for q in await cloud.quotas("test")] == [
+        ("team: requests.cpu", 8, 1.5, ""),
+        ("team: requests.memory", 2**31, None, "bytes"),
+        ("team: pods", 10, None, ""),
+    ]
+
+
 async def test_without_the_right_to_see_nodes_sizes_do(kube: KubeDouble, tmp_path: Path) -> None:
     kube.do(lambda: kube.api.denied.update({"list nodes", "list events"}))
     bare = KubernetesCloud(config(kube, tmp_path))

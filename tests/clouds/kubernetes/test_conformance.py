@@ -53,6 +53,8 @@ class TestKubernetes(CloudConformance):
     def bench(self, kube: KubeDouble, tmp_path: Path) -> Iterator[Bench]:
         kube.do(lambda: setattr(kube.cluster, "processes", False))
         kube.do(lambda: setattr(kube.api, "page", 3))
+        limits = {"hard": {"requests.cpu": "1k"}}
+        kube.add("resourcequotas", {"metadata": {"name": "compute"}, "spec": limits})
         known = config(kube, tmp_path)
         plain, spot = sorted(offers(known), key=lambda offer: offer.spot)
         yield Bench(
