@@ -37,15 +37,18 @@ log = logging.getLogger("stix.clouds")
 
 
 class SimCloud:
-    """Nodes below ``STIX_HOME/sim``. A node lives on when its adapter ends, and its clock too."""
+    """Nodes below ``STIX_HOME/sim``. A node lives on when its adapter ends, and its clock too.
+
+    A subclass with another ``name`` is another cloud.
+    """
 
     name = "sim"
 
     def __init__(self, config: CloudConfig) -> None:
-        self._settings = read_settings(config.settings)
+        self._settings = read_settings(config.settings, self.name)
         self._climate = Climate(self._settings.scenario)
         self._offers = {_name(offer): offer for offer in self._settings.offers}
-        self._home = config.home / "sim"
+        self._home = config.home / self.name
         self._inside = replace(config, home=self._home, settings={})
         self._host = LocalCloud(self._inside)
         self._watch: asyncio.Task[None] | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +42,8 @@ class SimSettings:
     speed: float = 1.0
 
 
-def read_settings(block: Mapping[str, Any]) -> SimSettings:
-    """The settings of the block; without a block there is nothing to be rented.
+def read_settings(block: Mapping[str, Any], cloud: str = CLOUD) -> SimSettings:
+    """The settings of the block of ``cloud``; without one there is nothing to be rented.
 
     Raises:
         InvalidRequest: a field is unknown or makes no sense.
@@ -53,7 +53,11 @@ def read_settings(block: Mapping[str, Any]) -> SimSettings:
     _only(block, _KNOWN, "")
     zones = _zones(block.get("zones", _ZONES))
     types = _map(block, "types", _SMALL)
-    offers = [offer for name, type_ in types.items() for offer in _offers(str(name), type_, zones)]
+    offers = [
+        replace(offer, cloud=cloud)
+        for name, type_ in types.items()
+        for offer in _offers(str(name), type_, zones)
+    ]
     every = _seconds(block, "stock_every", 3600.0)
     scenario = Scenario(
         seed=int(_number(block, "seed", 0.0)),
