@@ -6,6 +6,7 @@ is found by its tags. A droplet that is off costs as much as one that runs.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -15,7 +16,7 @@ from stix.clouds.base import Identity, NodeRef, NodeState, Quota, Resource
 from stix.clouds.config import HOME_TAG, CloudConfig
 from stix.clouds.do.errors import ERRORS
 from stix.clouds.do.firewalls import Walls, pages
-from stix.clouds.errors import InvalidRequest
+from stix.clouds.errors import CloudError, InvalidRequest
 from stix.clouds.rented.cloud import RentedCloud
 from stix.clouds.rented.credentials import Key, line
 from stix.clouds.rented.failures import Exists, NotThere
@@ -53,6 +54,8 @@ class DigitalOceanCloud(RentedCloud):
         super().__init__(config)
         self._api = self.api("https://api.digitalocean.com/v2", self._headers, ERRORS)
         self._walls = Walls(self._api, config.home_id)
+        self._turn = asyncio.Lock()
+        self._last: tuple[str, int, tuple[str, ...]] | None = None
 
     def credentials(self) -> str:
         return KEY.find().source
@@ -67,20 +70,22 @@ class DigitalOceanCloud(RentedCloud):
             raise InvalidRequest(
                 "do: the disk of a droplet has the size of its type", fix="remove `disk_size`"
             )
-        tags = [*flat(order.tags), await self._walls.tag()]
-        if order.ports:
-            tags.append(await self._walls.tag(order.ports))
+        key, walls = await self._around(order)
         body = {
             "name": order.name,
             "region": order.offer.region,
             "size": order.offer.instance_type,
             "image": _image(order),
             # Without a key here root gets a password that is to be changed at the first login.
-            "ssh_keys": [(await self._key(order.public_key))["id"]],
+            "ssh_keys": [key],
             "user_data": order.user_data,
-            "tags": tags,
+            "tags": [*flat(order.tags), *walls],
         }
-        return _machine((await self._api.call("POST", "/droplets", json=body))["droplet"])
+        try:
+            return _machine((await self._api.call("POST", "/droplets", json=body))["droplet"])
+        except CloudError:
+            self._last = None
+            raise
 
     async def machines(self, search: Search) -> list[Machine]:
         query: dict[str, str] = {}
@@ -144,6 +149,17 @@ class DigitalOceanCloud(RentedCloud):
 
     async def hang_up(self) -> None:
         await self._api.close()
+
+    async def _around(self, order: Order) -> tuple[int, tuple[str, ...]]:
+        """Our key and the tags of the firewalls, looked up once for the droplets of a wish."""
+        async with self._turn:
+            if self._last is None or self._last[0] != order.wish:
+                walls = [await self._walls.tag()]
+                if order.ports:
+                    walls.append(await self._walls.tag(order.ports))
+                key = (await self._key(order.public_key))["id"]
+                self._last = order.wish, key, tuple(walls)
+            return self._last[1:]
 
     async def _power(self, nodes: Sequence[NodeRef], action: str, status: str) -> None:
         """Only for those that are in ``status``: for others the action is an error."""

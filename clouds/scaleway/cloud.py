@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from stix.clouds.base import Identity, Node, NodeRef, NodeState, Resource
 from stix.clouds.config import HOME_TAG, CloudConfig
-from stix.clouds.errors import CapacityError, CloudError, InvalidRequest, TransientError
+from stix.clouds.errors import AuthError, CapacityError, CloudError, InvalidRequest, TransientError
 from stix.clouds.rented.cloud import RentedCloud, understood
 from stix.clouds.rented.credentials import Key, line
 from stix.clouds.rented.failures import NotThere
@@ -266,7 +266,13 @@ class ScalewayCloud(RentedCloud):
         )
 
     def _project(self) -> str:
-        return str(self.config.settings.get("project") or PROJECT.need(self.name).value)
+        project = self.config.settings.get("project") or PROJECT.find().value
+        if not project:
+            raise AuthError(
+                "scaleway: no project",
+                fix="set $SCW_DEFAULT_PROJECT_ID, or `project` of the cloud in config.yaml",
+            )
+        return str(project)
 
     async def _headers(self) -> Mapping[str, str]:
         return {"X-Auth-Token": KEY.need(self.name).value}

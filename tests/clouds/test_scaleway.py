@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from stix.clouds.base import CanOpenPorts, NodeState
-from stix.clouds.errors import CapacityError, CloudError
+from stix.clouds.errors import AuthError, CapacityError, CloudError
 from stix.clouds.scaleway import ScalewayCloud
 from stix.clouds.testing.bench import Bench, desk, ids, refs
 from stix.clouds.testing.suite import CloudConformance
@@ -142,5 +142,20 @@ def test_the_disk_has_the_size_that_was_asked_for(bench: Bench, double: Scaleway
             (disk,) = [t for t in double.things.values() if t.kind == "disk"]
             assert 200 * 2**30 <= disk.more["size"] < 201 * 2**30
             assert disk.more["size"] % 10**9 == 0
+
+    asyncio.run(check())
+
+
+def test_a_project_has_to_be_named(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def check() -> None:
+        async with desk(bench) as at:
+            monkeypatch.delenv("SCW_DEFAULT_PROJECT_ID")
+            monkeypatch.setenv("HOME", str(tmp_path))
+            with pytest.raises(AuthError, match="no project") as error:
+                await at.cloud.check()
+            assert "SCW_DEFAULT_PROJECT_ID" in error.value.fix
+            monkeypatch.setenv("SCW_DEFAULT_PROJECT_ID", PROJECT)
 
     asyncio.run(check())
