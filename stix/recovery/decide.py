@@ -71,8 +71,7 @@ def decide(
     if event.kind in _FINAL:
         return Decision(GiveUp(event.kind), "none", 0, 0, _FINAL[event.kind])
     if isinstance(event, Denied) and not (market and market.open):
-        reason = f"{_words(event)}, and no other cloud is left"
-        return Decision(GiveUp(reason), "none", 0, 0, reason)
+        return _no_cloud(event)
     rule = policy.rule(_judged_as(event))
     if _free(rule, event):
         return _free_retry(rule, event, history, seed)
@@ -82,13 +81,19 @@ def decide(
     refusal = _refusal(rule, event, used)
     if refusal is not None:
         return refusal
-    used += 1
     if isinstance(event, Capacity | Denied):
-        pause = _capacity_pause(rule, history, market, seed)
-        if isinstance(event, Capacity) and rule.next is Next.SAME and market is not None:
-            pause = _pause(rule, market.asked + 1, seed)  # no other offer is tried meanwhile
+        pause = _shortage_pause(rule, event, history, market, seed)
     else:
-        pause = _pause(rule, used, seed)
+        pause = _pause(rule, used + 1, seed)
+    return _retry(rule, event, used + 1, pause)
+
+
+def _no_cloud(event: Event) -> Decision:
+    reason = f"{_words(event)}, and no other cloud is left"
+    return Decision(GiveUp(reason), "none", 0, 0, reason)
+
+
+def _retry(rule: Rule, event: Event, used: int, pause: float) -> Decision:
     action = _again(rule, event, pause)
     reason = f"{_words(event)}: {_next_words(action)}, {_of(used, rule.retries)}"
     return Decision(action, _judged_as(event), used, rule.retries, reason)
@@ -142,9 +147,11 @@ def _pause(rule: Rule, number: int, seed: str) -> float:
     return delay * (1 - share / 2)
 
 
-def _capacity_pause(
-    rule: Rule, history: Sequence[Event], market: Market | None, seed: str
+def _shortage_pause(
+    rule: Rule, event: Event, history: Sequence[Event], market: Market | None, seed: str
 ) -> float:
+    if market is not None and rule.next is Next.SAME and isinstance(event, Capacity):
+        return _pause(rule, market.asked + 1, seed)  # no other offer is tried meanwhile
     if market is not None:
         return 0.0 if market.untried else _pause(rule, market.rounds, seed)
     in_a_row = 1

@@ -111,7 +111,7 @@ async def test_where_no_cloud_lets_us_in_the_run_ends_and_says_so(
     [attempt] = ended.attempts
     assert attempt.event is not None and attempt.event["kind"] == "denied"
     assert "birch refuses the login" in (ended.stages["main"].reason or "")
-    assert "no other cloud is left" in attempt.action["reason"]  # type: ignore[index]
+    assert "no other cloud is left" in attempt.action["reason"]
 
 
 async def test_a_budget_of_shortages_is_used_once(yard: Yard, clean: list[Cloud]) -> None:
@@ -122,7 +122,7 @@ async def test_a_budget_of_shortages_is_used_once(yard: Yard, clean: list[Cloud]
     assert ended.state == "failed"
     [attempt] = ended.attempts
     assert attempt.steps["shortages"]["result"]["count"] == 2
-    assert "all 2 retries are used" in attempt.action["reason"]  # type: ignore[index]
+    assert "all 2 retries are used" in attempt.action["reason"]
 
 
 async def test_a_preempted_stage_goes_on_elsewhere(yard: Yard, clean: list[Cloud]) -> None:

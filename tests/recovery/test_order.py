@@ -116,7 +116,8 @@ def test_pauses_come_between_rounds_only(scope: Any) -> None:
 
 
 def test_a_search_goes_on_where_another_engine_left_it() -> None:
-    events = [Capacity("zone"), Denied(), Capacity("cloud"), Capacity("cloud"), Capacity("cloud")]
+    short = Capacity("cloud")
+    events: list[Capacity | Denied] = [Capacity("zone"), Denied(), short, short, short]
     whole = Search(PLAN, DEFAULT, PLAN.chosen)
     for event in events:
         whole.refused(event, "x")
