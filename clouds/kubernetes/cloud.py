@@ -63,8 +63,10 @@ SURVEY_SECONDS = 60.0
 POLL_SECONDS = (0.05, 1.0)
 Resources = list[Resource]
 Quotas = list[Quota]
-RIGHTS = (("create", "pods"), ("delete", "pods"), ("list", "pods"), ("create", "pods/exec"),
-          ("create", "services"))  # fmt: skip
+RIGHTS = (
+    *(("create", "pods"), ("get", "pods"), ("list", "pods"), ("delete", "pods")),
+    *(("get", "pods/exec"), ("create", "pods/exec"), ("create", "services")),
+)
 
 
 class KubernetesCloud:

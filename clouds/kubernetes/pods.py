@@ -198,6 +198,8 @@ def _tolerations(wish: Wish) -> list[Object]:
     if wish.request.offer.spot:
         for key, value in wish.seen.spot_labels().items():
             made.append({"key": key, "operator": "Equal", "value": value, "effect": "NoSchedule"})
+    if wish.request.offer.arch:
+        made.append({"key": ARCH_LABEL, "operator": "Exists", "effect": "NoSchedule"})
     for key in {wish.seen.resource_of(name) for name in wish.request.demand.accelerators}:
         made.append({"key": key, "operator": "Exists", "effect": "NoSchedule"})
     return made

@@ -184,6 +184,23 @@ def _node(node: Object, taken: Mapping[str, float]) -> KubeNode | None:
     return KubeNode(node["metadata"]["name"], labels, facts(has), facts(free), taints, resource)
 
 
+def takes_us(node: KubeNode, settings: Settings) -> bool:
+    """Whether pods of ours tolerate its taints; those of control planes, say, none does."""
+    own = [{"key": key, "operator": "Exists"} for key in (*SPOT_LABELS, *RESOURCES, ARCH_LABEL)]
+    known: list[Object] = [*own, *settings.tolerations]
+    hard = [taint for taint in node.taints if taint.get("effect") != "PreferNoSchedule"]
+    return all(any(_tolerates(each, taint) for each in known) for taint in hard)
+
+
+def _tolerates(toleration: Object, taint: Object) -> bool:
+    if toleration.get("effect") not in (None, "", taint.get("effect")):
+        return False
+    if toleration.get("operator") == "Exists":
+        return toleration.get("key") in (None, "", taint["key"])
+    pair = toleration.get("key"), toleration.get("value") or ""
+    return pair == (taint["key"], taint.get("value") or "")
+
+
 def _ready(node: Object) -> bool:
     conditions = {c["type"]: c["status"] for c in node.get("status", {}).get("conditions") or ()}
     return bool(conditions.get("Ready", "True") == "True")
@@ -193,6 +210,8 @@ def offers_of(context: str, seen: Survey, settings: Settings) -> list[Offer]:
     """One offer for each size of node: nodes that share it, as empty as ours leave them."""
     groups: dict[tuple[str, str, bool], list[KubeNode]] = {}
     for node in seen.nodes:
+        if not takes_us(node, settings):
+            continue
         groups.setdefault((node.whole.size(), node.arch, node.spot), []).append(node)
     offers = []
     names: set[tuple[str, bool]] = set()

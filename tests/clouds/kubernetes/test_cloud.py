@@ -1,4 +1,4 @@
-"""Pods as nodes: sizes and GPUs, autoscalers, preemption, ports, rights, and what can go wrong."""
+"""Pods as nodes: gangs, settings, contexts, ports and rights."""
 
 from __future__ import annotations
 
@@ -34,32 +34,8 @@ from stix.clouds.registry import get
 from stix.plan.offers import Demand, Offer
 from stix.remote.agent import AgentClient, JobStart
 from tests.support.agents import output
-from tests.support.kube.double import TOKEN, KubeDouble, node
+from tests.support.kube.double import TOKEN, KubeDouble
 from tests.support.kube.wishes import config, listed, name_of, offer, one, wish
-
-GPU = {"nvidia.com/gpu": "8"}
-H100 = node(
-    "h100",
-    96,
-    1024,
-    labels={"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3"},
-    taints=[{"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}],
-    extra=GPU,
-)
-T4 = node("t4", 8, 32, labels={"cloud.google.com/gke-accelerator": "nvidia-tesla-t4"}, extra=GPU)
-SPOT = node(
-    "spot",
-    8,
-    32,
-    labels={"kubernetes.azure.com/scalesetpriority": "spot"},
-    taints=[
-        {
-            "key": "kubernetes.azure.com/scalesetpriority",
-            "value": "spot",
-            "effect": "NoSchedule",
-        }
-    ],
-)
 
 
 @pytest.fixture(autouse=True)
@@ -170,67 +146,6 @@ async def test_a_read_only_root_still_takes_the_agent(kube: KubeDouble, tmp_path
 def test_settings_that_make_no_sense(tmp_path: Path, settings: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidRequest, match=rf"kubernetes\.{words}"):
         KubernetesCloud(CloudConfig(tmp_path, tmp_path, settings))
-
-
-async def test_offers_leave_out_what_others_use(cloud: KubernetesCloud, kube: KubeDouble) -> None:
-    (before,) = await cloud.offers()
-    assert (before.cpus, before.memory_gib, before.capacity, before.arch) == (4, 16, 2, "x86_64")
-    await one(cloud)
-    assert await cloud.offers() == [before]
-    container = {"name": "c", "image": "i", "resources": {"requests": {"cpu": "1500m"}}}
-    for number in ("n1", "n2"):
-        spec = {"containers": [container], "nodeName": number}
-        kube.add("pods", {"metadata": {"name": f"daemon-{number}"}, "spec": spec, "status": {}})
-    (after,) = await cloud.offers()
-    assert (after.cpus, after.instance_type) == (2.5, before.instance_type)
-
-
-async def test_nodes_that_take_nothing_are_not_offered(
-    cloud: KubernetesCloud, kube: KubeDouble
-) -> None:
-    for number, change in enumerate(({"unschedulable": True}, {})):
-        extra = node(f"off-{number}", 64, 64)
-        extra["spec"] |= change
-        if not change:
-            extra["status"]["conditions"] = [{"type": "Ready", "status": "Unknown"}]
-        kube.add("nodes", extra)
-    assert [each.cpus for each in await cloud.offers()] == [4]
-
-
-async def test_gpus_by_the_labels_of_several_families(
-    cloud: KubernetesCloud, kube: KubeDouble
-) -> None:
-    kube.add("nodes", H100)
-    kube.add("nodes", T4)
-    found = {tuple(each.accelerators) for each in await cloud.offers() if each.accelerators}
-    assert found == {("H100",), ("T4",)}
-    for gpu, where in (("H100", "h100"), ("T4", "t4")):
-        demand = Demand(cpus=1, memory_gib=1, accelerators={gpu: 2})
-        made = await one(cloud, gpu, offer=await offer(cloud, gpu=gpu), demand=demand)
-        spec = kube.pod(name_of(made))["spec"]
-        assert spec["nodeName"] == where
-        assert spec["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "2"
-        assert made.accelerators == {gpu: [0, 1]}
-
-
-async def test_a_part_of_an_accelerator_is_refused(
-    cloud: KubernetesCloud, kube: KubeDouble
-) -> None:
-    kube.add("nodes", T4)
-    demand = Demand(accelerators={"T4": 0.5})
-    with pytest.raises(InvalidRequest, match="whole accelerators"):
-        await one(cloud, offer=await offer(cloud, gpu="T4"), demand=demand)
-
-
-async def test_spot_goes_to_spot_nodes_and_the_rest_does_not(
-    cloud: KubernetesCloud, kube: KubeDouble
-) -> None:
-    kube.add("nodes", SPOT)
-    spot = await one(cloud, "spot", offer=await offer(cloud, spot=True))
-    plain = await one(cloud, "plain")
-    assert (spot.spot, plain.spot) == (True, False)
-    assert kube.pod(name_of(spot))["spec"]["nodeName"] == "spot"
-    assert kube.pod(name_of(plain))["spec"]["nodeName"] != "spot"
 
 
 async def test_ports(kube: KubeDouble, tmp_path: Path) -> None:

@@ -168,9 +168,9 @@ class ApiServer:
         verb = VERBS[request.method]
         if verb == "get" and not name:
             verb = "list"
-        if below == "exec":
-            verb = "create"  # also by GET, as a WebSocket must
         thing = f"{plural}/{below}" if below else plural
+        if below == "exec" and f"create {thing}" in self.denied:
+            verb = "create"  # newer servers want it also for GET, by which a WebSocket begins
         if f"{verb} {thing}" in self.denied:
             where = f'in the namespace "{namespace}"' if namespace else "at the cluster scope"
             words = f'User "{user}" cannot {verb} resource "{thing}" in API group "" {where}'
