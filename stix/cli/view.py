@@ -145,6 +145,28 @@ def attempts_table(run: Json) -> str:
     return table(heads, rows) if rows else ""
 
 
+def tried_table(run: Json) -> str:
+    """What attempts asked for in vain, offer by offer; empty where each got what it asked for."""
+    rows = [
+        (
+            s["key"],
+            a.get("number", i),
+            f"{t['infra']} {t['instance_type']}" + (" spot" if t["spot"] else ""),
+            clip(event_text(t["event"]), REASON_WIDTH),
+            clip(t["decision"], REASON_WIDTH),
+        )
+        for s in run["stages"]
+        for i, a in enumerate(s.get("attempts") or [], 1)
+        for t in _tried(a)
+    ]
+    return table(["stage", "attempt", "asked for", "answer", "then"], rows) if rows else ""
+
+
+def _tried(attempt: Json) -> list[Json]:
+    step = (attempt.get("steps") or {}).get("shortages") or {}
+    return list((step.get("result") or {}).get("tried") or [])
+
+
 def receipt(run: Json) -> str:
     """What the run cost, as the ledger closed it."""
     lines = run.get("receipts") or []

@@ -105,6 +105,24 @@ def test_attempts_name_what_ended_them() -> None:
     assert lines[2].endswith("user error, exit code 75")
 
 
+def test_what_was_asked_for_in_vain_is_shown() -> None:
+    tried = {
+        "infra": "aws/us-east-1",
+        "instance_type": "p4d.24xlarge",
+        "spot": True,
+        "event": {"kind": "denied", "scope": "cloud", "detail": "the login is refused"},
+        "decision": "the cloud refused the login: the next offer at once, retry 1",
+    }
+    asked = {
+        **attempt(1, "running"),
+        "steps": {"shortages": {"result": {"count": 1, "tried": [tried]}}},
+    }
+    lines = view.tried_table(a_run(stage("a"), stage("b", attempts=[asked]))).splitlines()
+    assert lines[1].startswith("b      1        aws/us-east-1 p4d.24xlarge spot  denied, the login")
+    assert lines[1].endswith("the next offer at once, retry 1")
+    assert view.tried_table(a_run(stage("a", attempts=[attempt(1, "running")]))) == ""
+
+
 def test_results_are_a_table_with_a_column_per_name() -> None:
     run = a_run(
         stage("a", result={"score": 0.98765432, "model": "svm"}),
