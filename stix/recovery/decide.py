@@ -25,6 +25,9 @@ _FINAL = {
 }
 """Events that no policy speaks of."""
 
+_JUDGED = {OutOfMemory.kind: UserError.kind, Denied.kind: Capacity.kind}
+"""Events that the rule of another kind answers."""
+
 
 @dataclass(frozen=True)
 class Market:
@@ -121,13 +124,14 @@ def _refusal(rule: Rule, event: Event, used: int) -> Decision | None:
 def _used(rule: Rule, event: Event, history: Sequence[Event]) -> int:
     """Attempts of the rule's budget that earlier events of the same kind have used up."""
     kind = _judged_as(event)
-    return sum(_judged_as(earlier) == kind and not _free(rule, earlier) for earlier in history)
+    alike = [earlier for earlier in history if _JUDGED.get(earlier.kind, earlier.kind) == kind]
+    if not rule.free_exit_codes:
+        return len(alike)
+    return sum(not _free(rule, earlier) for earlier in alike)
 
 
 def _judged_as(event: Event) -> str:
-    if isinstance(event, Denied):
-        return Capacity.kind
-    return UserError.kind if isinstance(event, OutOfMemory) else event.kind
+    return _JUDGED.get(event.kind, event.kind)
 
 
 def _exit_code(event: Event) -> int | None:
