@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from stix.clouds.agents import finish
 from stix.clouds.aws import words
@@ -38,6 +38,10 @@ class AwsCloud(RentedCloud):
         user_data_bytes=16_384,
         lag_s=60.0,
     )
+    # RunInstances refills by two per second (EC2 developer guide, request throttling).
+    custom_image: ClassVar[bool] = True
+    disk_size: ClassVar[bool] = True
+    rates: ClassVar[Mapping[str, float]] = {"create": 2.0, "*": 20.0}
 
     def __init__(self, config: CloudConfig) -> None:
         super().__init__(config)
@@ -130,11 +134,9 @@ class AwsCloud(RentedCloud):
             for item in self._instances(region, [{"Name": "instance-id", "Values": [*ids]}]):
                 tags = words.shared(words.tags_of(item))
                 group = self._network.open(region, tags, ports)
-                groups = [each["GroupId"] for each in item["SecurityGroups"]]
-                if group not in groups:
-                    ec2.modify_instance_attribute(
-                        InstanceId=item["InstanceId"], Groups=[*groups, group]
-                    )
+                if group not in _groups(item):
+                    groups = [*_groups(item), group]
+                    ec2.modify_instance_attribute(InstanceId=item["InstanceId"], Groups=groups)
 
         await self._by_region(nodes, act)
 
@@ -244,8 +246,14 @@ def _users(items: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
     for item in items:
         if item["State"]["Name"] in words.OVER:
             continue
-        keys = [each["GroupId"] for each in item.get("SecurityGroups", [])]
-        keys.append(item.get("Placement", {}).get("GroupName") or "")
-        for key in filter(None, keys):
+        place = item.get("Placement", {}).get("GroupName")
+        for key in (*_groups(item), *([place] if place else [])):
             users.setdefault(key, []).append(item["InstanceId"])
     return users
+
+
+def _groups(item: Mapping[str, Any]) -> list[str]:
+    """The security groups of an instance."""
+    own = item.get("SecurityGroups", [])
+    nets = (group for net in item.get("NetworkInterfaces", []) for group in net.get("Groups", []))
+    return sorted({group["GroupId"] for group in (*own, *nets)})

@@ -11,7 +11,7 @@ from stix.clouds.base import NodeState
 from stix.clouds.rented.machines import Machine, Order
 from stix.clouds.rented.tags import RANK_TAG
 
-INSTANCE_ID = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})")
+INSTANCE_ID = re.compile(r"i-(?:[0-9a-f]{17}|[0-9a-f]{8})")
 OVER = frozenset({"shutting-down", "terminated"})
 _STATES = {
     "pending": NodeState.STARTING,

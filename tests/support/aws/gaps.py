@@ -91,6 +91,8 @@ class Ec2Gaps:
             return self._end(call, forward)
         if call.action == "StartInstances":
             return self._no_room_to_start(call)
+        if call.action == "StopInstances":
+            return self._spot_goes_on(call)
         if call.action == "DescribeInstances":
             return self._ask(call)
         if call.action.endswith(("PlacementGroup", "PlacementGroups")):
@@ -237,6 +239,13 @@ class Ec2Gaps:
                 return refusal(call, "InsufficientInstanceCapacity", status=500)
         return None
 
+    def _spot_goes_on(self, call: Call) -> Answer | None:
+        spot = [each for each in call.values("InstanceId") if each in self.made]
+        if not any(self.made[each].spot for each in spot):
+            return None
+        words = f"You can't stop the Spot Instance '{spot[0]}' of a one-time request."
+        return refusal(call, "UnsupportedOperation", words)
+
     def _ask(self, call: Call) -> Answer | None:
         ids = call.values("InstanceId")
         late = [each for each in ids if each in self.made and self.made[each].hidden > 0]
@@ -257,6 +266,7 @@ class Ec2Gaps:
                 made = self.made.get(item.findtext("instanceId", ""))
                 if made is None or listed is None:
                     continue
+                put(item, "placement/groupName", made.group)
                 if made.hidden > 0:
                     made.hidden -= 1
                     listed.remove(item)
@@ -294,10 +304,11 @@ def _malformed(call: Call) -> Answer | None:
         words = f"User data is limited to {USER_DATA_BYTES} bytes"
         return refusal(call, "InvalidParameterValue", words)
     image, kind = call.params.get("ImageId", ""), call.params["InstanceType"]
-    if image in shelf.IMAGES and shelf.arch(kind) and shelf.IMAGES[image] != shelf.arch(kind):
+    images = shelf.images(call.region)
+    if image in images and shelf.arch(kind) and images[image] != shelf.arch(kind):
         words = f"The architecture of {image} does not match that of {kind}"
         return refusal(call, "InvalidParameterValue", words)
-    if image not in shelf.IMAGES:
+    if image not in images:
         words = f"The image id '[{image}]' does not exist"
         return refusal(call, "InvalidAMIID.NotFound", words)
     return None
@@ -314,7 +325,7 @@ def _zone(call: Call, forward: Forward) -> str:
 
 def _parameter(call: Call) -> Answer | None:
     name = str(call.body.get("Name", ""))
-    image = shelf.parameter(name)
+    image = shelf.parameter(name, call.region)
     if not image:
         return refusal(call, "ParameterNotFound", name) if call.action == "GetParameter" else None
     return as_json({"Parameter": {"Name": name, "Type": "String", "Value": image}})

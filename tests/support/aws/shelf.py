@@ -8,10 +8,6 @@ import json
 from importlib import resources
 from typing import Any
 
-X86_IMAGE = "ami-03c3da4cfa8e8943a"
-ARM_IMAGE = "ami-08a311a6aaa3cd94a"
-GPU_IMAGE = "ami-0992812326828ff49"
-IMAGES = {X86_IMAGE: "x86_64", ARM_IMAGE: "arm64", GPU_IMAGE: "x86_64"}
 QUOTAS = {
     "L-1216C47A": ("Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances", 64.0),
     "L-DB2E81BA": ("Running On-Demand G and VT instances", 8.0),
@@ -39,15 +35,19 @@ def arch(kind: str) -> str:
     return str(found[-1]) if found else ""
 
 
-def parameter(name: str) -> str:
+def images(region: str) -> dict[str, str]:
+    """Images of a region, each with its architecture."""
+    rows = _table(f"latest_amis/{region}.json.gz")
+    return {row["ami_id"]: row["architecture"] for row in rows if row["name"].startswith("al2")}
+
+
+def parameter(name: str, region: str = "us-east-1") -> str:
     """The image that a public parameter of Canonical or of the deep learning images names."""
-    if not name.endswith("/ami-id"):
-        return ""
-    if name.startswith("/aws/service/deeplearning/ami/"):
-        return GPU_IMAGE if "/x86_64/" in name else ARM_IMAGE
-    if name.startswith("/aws/service/canonical/ubuntu/server/"):
-        return ARM_IMAGE if "/arm64/" in name else X86_IMAGE
-    return ""
+    arch = "arm64" if "arm64" in name else "x86_64"
+    fitting = sorted(each for each, of in images(region).items() if of == arch)
+    known = {"/aws/service/canonical/ubuntu/server/": 0, "/aws/service/deeplearning/ami/": 1}
+    found = [number for start, number in known.items() if name.startswith(start)]
+    return fitting[found[0]] if found and name.endswith("/ami-id") else ""
 
 
 @functools.cache
@@ -60,3 +60,9 @@ def _types() -> dict[str, Any]:
 def _table(name: str) -> Any:
     place = resources.files("moto.ec2").joinpath("resources")
     return json.loads(gzip.decompress(place.joinpath(*name.split("/")).read_bytes()))
+
+
+X86_IMAGE = parameter("/aws/service/canonical/ubuntu/server/x86_64/ami-id")
+ARM_IMAGE = parameter("/aws/service/canonical/ubuntu/server/arm64/ami-id")
+GPU_IMAGE = parameter("/aws/service/deeplearning/ami/x86_64/ami-id")
+"""Of us-east-1."""
