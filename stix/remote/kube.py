@@ -275,8 +275,10 @@ def _refused(target: PodTarget, code: int, body: bytes | bytearray | None) -> Re
         words = str(json.loads(text)["message"])
     except (ValueError, KeyError, TypeError):
         words = text.strip()[:500] or f"HTTP {code}"
-    if code in (400, 403, 426) and "not supported" in words and "protocol" in words:
-        return _NotSpoken(words)
+        # A server that does not know the protocol says so with 403 and not a word (wsstream of
+        # Kubernetes before 1.29); one that refuses the user gives a Status.
+        if code in (400, 403):
+            return _NotSpoken(f"{target.server} refuses the protocol: {words}")
     if code in (401, 403):
         return LoginRefused(
             f"the way into {target} is refused: {words}",

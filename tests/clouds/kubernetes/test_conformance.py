@@ -34,7 +34,7 @@ def kube(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeDouble]:
 
 
 def config(kube: KubeDouble, home: Path, **settings: Any) -> CloudConfig:
-    known = {"kubeconfig": str(kube.kubeconfig()), "patience": 0.4, "timeout": 0.6, **settings}
+    known = {"kubeconfig": str(kube.kubeconfig()), "patience": 0.6, "timeout": 1.0, **settings}
     return CloudConfig(home, home, known, HOME_ID)
 
 

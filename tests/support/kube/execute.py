@@ -18,8 +18,11 @@ LEAVE_SECONDS = 0.3
 
 async def execute(
     request: web.Request, sandbox: Sandbox, protocols: tuple[str, ...] = PROTOCOLS
-) -> web.WebSocketResponse:
+) -> web.StreamResponse:
     """Run the command of the query; its end is a ``Status`` on the error channel."""
+    offered = request.headers.get("Sec-WebSocket-Protocol", "").replace(" ", "").split(",")
+    if not set(offered) & set(protocols):
+        return web.Response(status=403)  # and not a word, as API servers do it
     socket = web.WebSocketResponse(protocols=protocols, max_msg_size=0)
     await socket.prepare(request)
     wants_stdin = request.query.get("stdin") == "true"

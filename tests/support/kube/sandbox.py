@@ -16,6 +16,7 @@ from typing import Any
 INIT = Path(__file__).with_name("pod_init.sh")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PROGRAMS = ("unshare", "nsenter", "setpriv", "setsid", "mount", "chroot")
+LEASH = ("setpriv", "--pdeathsig", "KILL")  # no pod outlives the test that is killed
 START_SECONDS = 30.0
 LOG_MAX = 1 << 20
 
@@ -68,7 +69,7 @@ class Sandbox:
         command = [*container.get("command", ("sleep", "infinity")), *container.get("args", ())]
         spaces = ("--fork", "--kill-child", "--pid", "--mount", "--uts", "--ipc")
         process = await asyncio.create_subprocess_exec(
-            "unshare", *spaces, "bash", str(INIT), *[f"{k}={v}" for k, v in env.items()], *command,
+            *LEASH, "unshare", *spaces, "bash", str(INIT), *[f"{k}={v}" for k, v in env.items()], *command,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
