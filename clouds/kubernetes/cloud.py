@@ -73,6 +73,8 @@ class KubernetesCloud:
     """Pods in the contexts of a kubeconfig. Needs no SDK: HTTP and WebSocket suffice."""
 
     name = "kubernetes"
+    container_image = True
+    disk_size = True
 
     def __init__(self, config: CloudConfig) -> None:
         self._config = config

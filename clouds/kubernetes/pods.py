@@ -25,8 +25,24 @@ WISH_LABEL, RANK_LABEL, MANAGED_LABEL = "stix-wish", "stix-rank", "app.kubernete
 TAGS, ASKED = "stix/tags", "stix/asked"  # annotations
 BASE = "/stix"
 PORTS_MAX = 100
-# Process 1: it ends at once when it is told to, and takes in processes that lost their parent.
-KEEP = "trap 'exit 0' TERM INT; while :; do sleep 86400 & wait \"$!\"; done"
+# Process 1 takes in processes that lost their parent. When it is told to end it tells the jobs, and
+# waits for them as long as the cluster's grace lasts: a checkpoint may be written in it.
+KEEP = r"""
+jobs() {
+  for f in /proc/[0-9]*/environ; do
+    tr '\0' '\n' 2>/dev/null <"$f" | grep -q '^STIX_JOB_ID=' || continue
+    f=${f#/proc/}; echo "${f%/environ}"
+  done 2>/dev/null
+}
+end() {
+  trap '' TERM INT
+  kill -TERM $(jobs) 2>/dev/null
+  while [ -n "$(jobs)" ]; do sleep 0.2 || sleep 1; done
+  exit 0
+}
+trap end TERM INT
+while :; do sleep 86400 & wait "$!"; done
+"""
 
 
 def wish_of(home: str, token: str) -> str:

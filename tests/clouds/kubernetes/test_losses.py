@@ -20,6 +20,7 @@ from stix.clouds.errors import (
 )
 from stix.clouds.kubernetes import KubernetesCloud
 from stix.plan.offers import Demand
+from stix.remote.agent import AgentClient, Chunk, JobStart
 from tests.support.agents import eventually
 from tests.support.kube.double import KubeDouble, node
 from tests.support.kube.wishes import config, listed, name_of, one, wish
@@ -180,3 +181,28 @@ async def test_how_long_to_wait_is_the_servers_to_say(
     with pytest.raises(Throttled) as caught:
         await cloud.list(Selector())
     assert caught.value.retry_after == 7
+
+
+async def test_jobs_are_told_before_the_pod_goes(cloud: KubernetesCloud, kube: KubeDouble) -> None:
+    made = await cloud.prepare(await one(cloud))
+    client = AgentClient(await cloud.runner(made), made.socket)
+    script = "trap 'echo saved; exit 3' TERM; echo on; while :; do sleep 0.05; done"
+    await client.start(JobStart("r/1", script))
+    tail = client.tail("r/1")
+    first = await anext(tail)
+    assert isinstance(first, Chunk) and first.data == b"on\n"
+    kube.take(name_of(made), "PreemptionByScheduler", "Preempted")
+    last = await anext(tail)
+    assert isinstance(last, Chunk) and last.data == b"saved\n"
+    await client.close()
+
+
+async def test_jobs_that_do_not_listen_are_not_waited_for(
+    cloud: KubernetesCloud, kube: KubeDouble
+) -> None:
+    made = await cloud.prepare(await one(cloud))
+    client = AgentClient(await cloud.runner(made), made.socket)
+    await client.start(JobStart("r/1", "trap '' TERM; while :; do sleep 1; done"))
+    await client.close()
+    await cloud.terminate([made.ref])
+    assert kube.remains() == []

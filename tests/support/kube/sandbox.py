@@ -69,7 +69,8 @@ class Sandbox:
         command = [*container.get("command", ("sleep", "infinity")), *container.get("args", ())]
         spaces = ("--fork", "--kill-child", "--pid", "--mount", "--uts", "--ipc")
         process = await asyncio.create_subprocess_exec(
-            *LEASH, "unshare", *spaces, "bash", str(INIT), *[f"{k}={v}" for k, v in env.items()], *command,
+            *LEASH, "unshare", *spaces, "bash", str(INIT),
+            *[f"{k}={v}" for k, v in env.items()], *command,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
