@@ -71,6 +71,7 @@ class GcpCloud(RentedCloud):
         lag_s=10.0,
     )
     custom_image: ClassVar[bool] = True
+    disk_size: ClassVar[bool] = True
     rates: ClassVar[Mapping[str, float]] = {"*": 10.0}
 
     def __init__(self, config: CloudConfig) -> None:
@@ -315,12 +316,12 @@ def _path(node: NodeRef) -> str:
 
 def _elsewhere(error: BaseException) -> bool:
     """Whether another zone of the region may have what this one has not."""
-    return isinstance(error, CapacityError) and error.scope == "zone"
+    return isinstance(error, CapacityError) and error.scope in ("zone", "type")
 
 
 def _whole(error: BaseException, offer: Offer) -> BaseException:
     """The last zone has none: where none was named, that holds for the region."""
-    if offer.zone or not isinstance(error, CapacityError):
+    if offer.zone or not isinstance(error, CapacityError) or error.scope == "type":
         return error
     words = f"{error.message} (and so the other zones of {offer.region})"
     return type(error)(words, scope="region", fix=error.fix)

@@ -48,7 +48,7 @@ ERRORS = ErrorTable(
         Rule(NotThere, status=(404,), text=r"^(?!.*is not found or access is unauthorized)"),
         Rule(CapacityError, text=r"is not found or access is unauthorized"),
         Rule(CapacityError, r"RESOURCE_NOT_FOUND"),
-        Rule(CapacityError, text=UNFIT),
+        Rule(CapacityError, text=UNFIT, scope="type"),
         Rule(CapacityError, r"SUBNET_NOT_FOUND_FOR_VPC", scope="region"),
         Rule(CapacityError, r"VPC_NOT_FOUND", scope="cloud", fix="set `gcp.network`"),
         Rule(
