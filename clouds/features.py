@@ -31,7 +31,10 @@ _ABILITIES: Mapping[str, Any] = {
 }
 _TRAITS: Mapping[str, tuple[str, bool]] = {
     "multi-node": ("multi_node", True),
-    "custom image": ("custom_image", False),
+    "machine image": ("custom_image", False),
+    "container image": ("container_image", False),
+    "disk size": ("disk_size", False),
+    "host ports": ("host_ports", False),
 }
 """Feature to the attribute of the class, or of its ``traits``, that says so; and what holds where
 there is none."""
@@ -41,7 +44,10 @@ FEATURES: Mapping[str, str] = {
     "spot": "nodes can be rented at a price at which they can be taken away",
     "multi-node": "the nodes of one stage reach each other",
     "ports": "ports can be opened to the world after a node was made",
-    "custom image": "a stage may name the image of its nodes",
+    "host ports": "ports of a node are those of its host, which STIX does not close",
+    "machine image": "a stage may name the image of its machines",
+    "container image": "a stage may name a container image (`image_id: docker:NAME`)",
+    "disk size": "a stage may say how large the disk is",
     "resources": "what it makes besides nodes (disks, addresses, keys) is listed and swept",
     "quotas": "the limits of the account can be asked for",
     "prepare": "nodes boot: they are ordered first and made ready then",
@@ -66,3 +72,15 @@ def features_of(adapter: Callable[..., object]) -> dict[str, bool]:
         value = getattr(adapter, attribute, getattr(traits, attribute, default))
         found[name] = bool(value)
     return {name: found[name] for name in FEATURES}
+
+
+def lacks_of(adapter: Callable[..., object]) -> tuple[str, ...]:
+    """What its nodes cannot have, by the words of ``stix.plan.extras.WANTS``."""
+    has = features_of(adapter)
+    there = {
+        "image": has["machine image"],
+        "container": has["container image"],
+        "disk_size": has["disk size"],
+        "ports": has["ports"] or has["host ports"],
+    }
+    return tuple(name for name, found in there.items() if not found)

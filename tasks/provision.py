@@ -20,6 +20,7 @@ from stix.engine.cloud_events import ELSEWHERE, event_of
 from stix.engine.runtime import ATTEMPT, Attempt
 from stix.ledger import Intent
 from stix.plan.offers import Offer
+from stix.plan.place import extras_on
 from stix.recovery.actions import Decision, GiveUp
 from stix.recovery.events import Capacity, Denied
 from stix.recovery.order import Search
@@ -139,8 +140,9 @@ def _with_shortage(
 
 def request_for(attempt: Attempt) -> CreateRequest:
     """The wish for the nodes of an attempt; the same after a crash."""
+    wanted = extras_on(attempt.spec.resources, attempt.choice.offer, attempt.spec.num_nodes)
     tags = {
-        **attempt.spec.resources.labels,
+        **wanted.labels,
         "stix-run": attempt.run.run_id,
         "stix-stage": attempt.key,
         "stix-attempt": str(attempt.number),
@@ -154,4 +156,7 @@ def request_for(attempt: Attempt) -> CreateRequest:
         count=attempt.spec.num_nodes,
         name=f"{attempt.run.run_id}-{attempt.key}-{attempt.number}",
         tags=tags,
+        disk_gib=wanted.disk_gib,
+        image=wanted.image,
+        ports=wanted.ports,
     )

@@ -44,6 +44,7 @@ class LambdaCloud(RentedCloud):
         at_once=1,
         poll_s=5.0,
     )
+    custom_image: ClassVar[bool] = True
     rates: ClassVar[Mapping[str, float]] = {"create": 1 / 12, "*": 1.0}
 
     def __init__(self, config: CloudConfig) -> None:
@@ -58,6 +59,12 @@ class LambdaCloud(RentedCloud):
         return Identity(f"key of {KEY.need(self.name).source}", f"{len(types)} instance types")
 
     async def launch(self, order: Order) -> Machine:
+        if order.disk_gib is not None or order.ports:
+            raise InvalidRequest(
+                "lambda: the disk of a machine has the size of its type, and ports are opened for "
+                "the whole account alone",
+                fix="remove `disk_size` and `ports`",
+            )
         body: dict[str, Any] = {
             "region_name": order.offer.region,
             "instance_type_name": order.offer.instance_type,
@@ -69,11 +76,6 @@ class LambdaCloud(RentedCloud):
         }
         if order.image:
             body["image"] = {"id": order.image}
-        if order.disk_gib is not None:
-            raise InvalidRequest(
-                "lambda: the disk of a machine has the size of its type",
-                fix="remove `disk_size`",
-            )
         made = await self._data("POST", "/instance-operations/launch", body)
         return Machine(
             made["instance_ids"][0],

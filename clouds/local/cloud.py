@@ -61,6 +61,7 @@ class LocalCloud:
     """
 
     name = "local"
+    host_ports = True
     breaker = False  # no provider, only this machine
 
     def __init__(self, config: CloudConfig, *, patience: float = 10.0) -> None:

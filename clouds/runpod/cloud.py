@@ -73,7 +73,8 @@ class RunpodCloud(RentedCloud):
         lag_s=10.0,
         multi_node=False,
     )
-    custom_image: ClassVar[bool] = True
+    container_image: ClassVar[bool] = True
+    disk_size: ClassVar[bool] = True
     rates: ClassVar[Mapping[str, float]] = {"*": 4.0}
 
     def __init__(self, config: CloudConfig) -> None:

@@ -43,6 +43,7 @@ class SimCloud:
     """
 
     name = "sim"
+    host_ports = True
 
     def __init__(self, config: CloudConfig) -> None:
         self._settings = read_settings(config.settings, self.name)

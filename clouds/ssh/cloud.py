@@ -31,6 +31,7 @@ class SshCloud:
     """Hosts of our own. Every engine of one ``STIX_HOME`` sees the nodes that carry its id."""
 
     name = "ssh"
+    host_ports = True
     breaker = False  # a host that fails says nothing of the others
 
     def __init__(self, config: CloudConfig) -> None:

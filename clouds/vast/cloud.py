@@ -81,7 +81,8 @@ class VastCloud(RentedCloud):
         lag_s=15.0,
         multi_node=False,
     )
-    custom_image: ClassVar[bool] = True
+    container_image: ClassVar[bool] = True
+    disk_size: ClassVar[bool] = True
     # Ten searches a minute, and one call of the others a second, are what Vast allows.
     rates: ClassVar[Mapping[str, float]] = {"create": 1 / 6, "*": 0.9}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 from stix.clouds.base import (
@@ -25,6 +26,7 @@ from stix.clouds.base import (
     Resource,
     Selector,
 )
+from stix.clouds.features import lacks_of
 from stix.clouds.wrappers.audit import Audit
 from stix.clouds.wrappers.breaker import Breaker, BreakerStore
 from stix.clouds.wrappers.call import ANYWHERE, Around, Call
@@ -62,7 +64,10 @@ class WrappedCloud:
         return await self.call(Call(self.name, "check"), self.inner.check)
 
     async def offers(self) -> Sequence[Offer]:
-        return await self.call(Call(self.name, "offers"), self.inner.offers)
+        """Those of the adapter, with what its nodes cannot have."""
+        found = await self.call(Call(self.name, "offers"), self.inner.offers)
+        lacks = lacks_of(type(self.inner))
+        return [replace(offer, lacks=lacks) for offer in found] if lacks else found
 
     async def create(self, request: CreateRequest) -> list[Node]:
         details = {

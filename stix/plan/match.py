@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from stix.plan.extras import WANTS
 from stix.plan.offers import Demand, Offer
 from stix.spec.words.accelerators import spelled
 
@@ -24,6 +25,7 @@ class Need:
         num_nodes: Nodes of the stage, of which all or none are wanted.
         local_disk_gib, local_disk_exact: Disk inside the machine, likewise.
         arch: ``x86_64`` or ``arm64``; empty for any. An offer that does not say serves both.
+        wants: What not every cloud has, by the words of ``stix.plan.extras.WANTS``.
     """
 
     cloud: str | None = None
@@ -41,6 +43,7 @@ class Need:
     local_disk_gib: float = 0.0
     local_disk_exact: bool = False
     arch: str = ""
+    wants: tuple[str, ...] = ()
 
     @property
     def infra(self) -> str:
@@ -56,7 +59,7 @@ class Reason:
 
     Attributes:
         code: ``infra``, ``instance_type``, ``spot``, ``accelerators``, ``cpus``, ``memory``,
-            ``local_disk``, ``arch``, ``price``, ``capacity`` or ``blocked``.
+            ``local_disk``, ``arch``, ``price``, ``capacity``, ``blocked`` or one of ``WANTS``.
         message: What was wanted and what is there.
         gap: How far off, from 0 (hardly) to 1 (nothing of it is there).
     """
@@ -77,6 +80,9 @@ def reasons(need: Need, offer: Offer) -> Iterator[Reason]:
     if need.use_spot != offer.spot:
         wanted, there = ("spot", "on demand") if need.use_spot else ("on demand", "spot")
         yield Reason("spot", f"wants {wanted}, this is {there}")
+    for word in need.wants:
+        if word in offer.lacks:
+            yield Reason(word, f"wants {WANTS[word]}, which {offer.cloud} does not have")
     yield from _accelerators(need, offer)
     if need.arch and offer.arch and need.arch != offer.arch:
         yield Reason("arch", f"wants {need.arch}, this is {offer.arch}")

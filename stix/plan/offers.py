@@ -30,6 +30,7 @@ class Offer:
         price_is_estimate: True where the price was derived and not read from a list.
         as_of: Day, month or year of the price; empty where it is not of the catalog.
         source: Where the price is from, likewise.
+        lacks: What nodes of it cannot have, by the words of ``stix.plan.extras.WANTS``.
     """
 
     cloud: str
@@ -49,6 +50,7 @@ class Offer:
     price_is_estimate: bool = False
     as_of: str = ""
     source: str = ""
+    lacks: tuple[str, ...] = ()
 
     @property
     def infra(self) -> str:
@@ -61,7 +63,7 @@ class Offer:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Offer:
-        return cls(**data)
+        return cls(**{**data, "lacks": tuple(data.get("lacks", ()))})
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from stix.errors import StixError
 from stix.plan.choose import Tier, Unplaced, Wish, choose
-from stix.plan.match import Need
+from stix.plan.extras import Extras, extras, wants
+from stix.plan.match import Need, matches
 from stix.plan.offers import Demand, Offer
 from stix.plan.placement import Block, Placement, Plan
 from stix.spec.models import PipelineSpec, Resources, StageSpec
@@ -98,7 +99,16 @@ def need_of(resources: Resources, num_nodes: int = 1) -> Need:
         local_disk_gib=disk,
         local_disk_exact=not more_disk,
         arch=_arch(resources),
+        wants=wants(resources),
     )
+
+
+def extras_on(resources: Resources, offer: Offer, num_nodes: int) -> Extras:
+    """What the nodes of a stage get on ``offer``: of the first alternative that it serves."""
+    serving = (
+        each for each in resources.alternatives() if not matches(need_of(each, num_nodes), offer)
+    )
+    return extras(next(serving, resources), offer)
 
 
 def _arch(resources: Resources) -> str:

@@ -259,6 +259,7 @@ STAGE: dict[str, Status | Cases] = {
 RESOURCES: dict[str, Status | Cases] = {
     **_used(
         "infra cpus memory instance_type use_spot max_hourly_cost local_disk arch any_of ordered"
+        " labels image_id ports"
     ),
     **dict.fromkeys(("cloud", "region", "zone"), _mapped("infra")),
     "accelerators": Cases(_accelerators, _ACCELERATORS, each=True),
@@ -267,20 +268,18 @@ RESOURCES: dict[str, Status | Cases] = {
     "spot_recovery": _mapped(_RECOVERY, "it is an old name of job_recovery"),
     "autostop": _END,
     "ephemeral_storage": _mapped("nothing", "SkyPilot accepts and ignores it too"),
-    "labels": _refused("nodes of this release have no tags", "remove labels"),
     **dict.fromkeys(
-        ("image_id", "_docker_login_config", "_docker_username_for_runpod", "_is_image_managed"),
+        ("_docker_login_config", "_docker_username_for_runpod", "_is_image_managed"),
         _NO_IMAGES,
     ),
     "_requires_fuse": _mapped("mode of file_mounts", "it follows from them"),
     "_cluster_config_overrides": _NO_CONFIG,
     "_no_missing_accel_warnings": _mapped("nothing", "it silences a message of SkyPilot"),
-    "ports": _refused("ports are not opened", "remove ports"),
     "disk_size": Cases(
         _disk_size,
         {
             "256": _mapped("its default", "SkyPilot, too, takes its former default for no wish"),
-            "any other": _refused("the size of the disk is not chosen", "remove disk_size"),
+            "any other": USED,
         },
     ),
     "disk_tier": _refused("the tier of the disk is not chosen", "remove disk_tier"),

@@ -16,7 +16,7 @@ from tests.clouds.wrappers.flaky import Able, Flaky
 def test_of_all_and_of_none() -> None:
     assert list(features_of(Able)) == list(FEATURES)
     assert {name for name, has in features_of(Flaky).items() if has} == {"multi-node"}
-    assert {name for name, has in features_of(Able).items() if not has} == {"custom image"}
+    assert {name for name, has in features_of(Able).items() if not has} == {"machine image"}
 
 
 def test_traits_are_attributes_of_the_class_or_of_its_traits() -> None:
@@ -27,7 +27,7 @@ def test_traits_are_attributes_of_the_class_or_of_its_traits() -> None:
     class Rented(Flaky):
         traits = SimpleNamespace(multi_node=False)
 
-    assert (features_of(Single)["multi-node"], features_of(Single)["custom image"]) == (False, True)
+    assert (features_of(Single)["multi-node"], features_of(Single)["machine image"]) == (False, True)
     assert features_of(Rented)["multi-node"] is False
 
 
