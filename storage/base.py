@@ -1,14 +1,21 @@
-"""The interface of a store: an fsspec filesystem plus what fsspec lacks."""
+"""The interface of a store: an fsspec filesystem plus what fsspec lacks.
+
+Optional abilities are protocols of their own, so that ``isinstance`` says what a store can do.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from stix.errors import StixError
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
+
+Mode = Literal["COPY", "MOUNT", "MOUNT_CACHED", "STREAM"]
 
 
 class StorageError(StixError):
@@ -21,6 +28,10 @@ class NotInStore(StorageError):
 
 class Corrupt(StorageError):
     """What was read is not what its digest says."""
+
+
+class Denied(StorageError):
+    """Credentials are missing, wrong or expired, or lack a right."""
 
 
 class Store(Protocol):
@@ -45,3 +56,133 @@ class Store(Protocol):
 
     def errors(self, url: str) -> AbstractContextManager[None]:
         """Around calls of the filesystem: what they raise becomes StorageError or NotInStore."""
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where a bucket lies, in the words of the planner (``stix.plan.regions.Place``)."""
+
+    cloud: str
+    region: str
+
+
+@dataclass(frozen=True)
+class StorePrice:
+    """What keeping and touching objects costs, USD; ``source`` and ``as_of`` as in the catalog."""
+
+    gib_month: float
+    put_1000: float
+    get_1000: float
+    source: str
+    as_of: str
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A bucket of the account. ``created``: Unix time in seconds; None where not told."""
+
+    url: str
+    region: str = ""
+    created: float | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Access:
+    """Credentials for a node.
+
+    Attributes:
+        env: Variables that clients on the node read; values are secret.
+        options: What ``open_store`` takes there; values are secret.
+        expires: Unix time in seconds; None where they last.
+        scope: In words: what they allow.
+    """
+
+    env: Mapping[str, str] = field(repr=False)
+    options: Mapping[str, str] = field(repr=False)
+    expires: float | None
+    scope: str
+
+
+@dataclass(frozen=True)
+class MountPlan:
+    """How a node mounts a prefix; the first tool that the node has is taken.
+
+    Attributes:
+        rclone: Name and fields of an rclone remote (``type``, ``provider``, ``endpoint`` ...),
+            without secrets; None where rclone does not know the store.
+        path: What follows the remote's colon.
+        tools: Other mounters by name, such as ``s3fs``, with their arguments.
+    """
+
+    rclone: Mapping[str, str] | None
+    path: str
+    tools: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+@runtime_checkable
+class HasLocation(Protocol):
+    """Where a bucket lies can be told."""
+
+    def location(self, url: str) -> Location: ...
+
+
+@runtime_checkable
+class HasPrice(Protocol):
+    """What it costs is known."""
+
+    def price(self, url: str) -> StorePrice: ...
+
+
+@runtime_checkable
+class CanPutIfMatch(Protocol):
+    """An object can be replaced only if nobody else did so meanwhile."""
+
+    def version(self, url: str) -> str:
+        """A word for the present content (an ETag, a generation)."""
+
+    def put_if_match(self, url: str, data: bytes, version: str) -> bool:
+        """Replace the object; False where its version is another one by now."""
+
+
+@runtime_checkable
+class CanManageBuckets(Protocol):
+    """Buckets can be made and removed."""
+
+    def buckets(self) -> Sequence[Bucket]: ...
+
+    def create_bucket(self, name: str, region: str, labels: Mapping[str, str]) -> Bucket:
+        """Idempotent for a bucket of ours in that region."""
+
+    def delete_bucket(self, name: str, *, force: bool = False) -> None:
+        """Remove it, with what is in it where ``force``. Silent where it is missing."""
+
+
+@runtime_checkable
+class HasNameRules(Protocol):
+    """Names of buckets follow rules."""
+
+    def name_problem(self, name: str) -> str:
+        """Why the name is not legal; empty where it is."""
+
+
+@runtime_checkable
+class CanLend(Protocol):
+    """Credentials for one prefix can be given to a node."""
+
+    def lend(self, url: str, *, write: bool, seconds: int) -> Access: ...
+
+
+@runtime_checkable
+class CanMount(Protocol):
+    """A prefix can be mounted on a node."""
+
+    def mount_plan(self, url: str, *, write: bool) -> MountPlan: ...
+
+
+@runtime_checkable
+class CanCopyInside(Protocol):
+    """Objects can be copied without passing through us."""
+
+    def copy(self, source: str, target: str) -> bool:
+        """False where the store cannot do it between these two."""
