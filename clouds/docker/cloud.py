@@ -25,6 +25,8 @@ from stix.remote.base import Runner
 from stix.remote.container import ContainerRunner
 
 NEW = ("created", "configured", "initialized")
+Nodes = list[Node]
+Resources = list[Resource]
 RESERVING = (*NEW, "running", "paused", "restarting")
 ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 
@@ -37,6 +39,8 @@ class DockerCloud:
     """
 
     name = "docker"
+    container_image = True
+    host_ports = True  # published, or the network is the host's
     breaker = False  # a socket of this machine: it answers at once or not at all
 
     def __init__(self, config: CloudConfig) -> None:
@@ -119,7 +123,7 @@ class DockerCloud:
         listed = await self._listed(node)
         await self._engine.call("POST", f"/containers/{listed['Id']}/kill")
 
-    async def resources(self) -> list[Resource]:
+    async def resources(self) -> Resources:
         """Volumes of nodes, and the network that they share."""
         holders: dict[str, list[str]] = {}
         for listed in await self._engine.containers(self._home_id):
@@ -157,7 +161,7 @@ class DockerCloud:
             self._facts = machine, cores, arch
         return self._facts
 
-    async def _create(self, request: CreateRequest) -> list[Node]:
+    async def _create(self, request: CreateRequest) -> Nodes:
         made: dict[str, str] = {}
         try:
             async with self._room.hold("room"):

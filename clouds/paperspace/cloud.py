@@ -59,6 +59,7 @@ class PaperspaceCloud(RentedCloud):
     name = "paperspace"
     traits = Traits(user="paperspace", name_limit=120, tags=None, user_data_bytes=0, poll_s=5.0)
     custom_image: ClassVar[bool] = True
+    disk_size: ClassVar[bool] = True
 
     def __init__(self, config: CloudConfig) -> None:
         super().__init__(config)

@@ -70,6 +70,7 @@ class PrimeIntellectCloud(RentedCloud):
         multi_node=False,
     )
     custom_image: ClassVar[bool] = True
+    disk_size: ClassVar[bool] = True
     rates: ClassVar[Mapping[str, float]] = {"*": 2.0}
 
     def __init__(self, config: CloudConfig) -> None:

@@ -61,6 +61,7 @@ class ScalewayCloud(RentedCloud):
         multi_node=False,  # they have public addresses only, and the firewall knows no groups
     )
     custom_image: ClassVar[bool] = True
+    disk_size: ClassVar[bool] = True
 
     def __init__(self, config: CloudConfig) -> None:
         super().__init__(config)

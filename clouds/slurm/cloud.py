@@ -20,6 +20,7 @@ from stix.plan.offers import Offer
 from stix.remote.base import Runner
 
 log = logging.getLogger("stix.clouds.slurm")
+Nodes = list[Node]
 PAUSES = (0.05, 0.1, 0.1, 0.2, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds between looks at the queue
 END_SECONDS = 60.0
 GRACE_SECONDS = 15.0
@@ -34,6 +35,7 @@ class SlurmCloud:
     """
 
     name = "slurm"
+    host_ports = True
 
     def __init__(self, config: CloudConfig) -> None:
         self._home_id = config.home_id
@@ -65,7 +67,7 @@ class SlurmCloud:
 
     async def list(self, selector: Selector) -> list[Node]:
         found: list[Node] = []
-        for job in await self._login.jobs():
+        for job in await self._login.all_jobs():
             if job.tags.get(HOME_TAG) == self._home_id:
                 found += await self._nodes(job)
         return [node for node in found if agrees(node.tags, selector)]
@@ -76,7 +78,7 @@ class SlurmCloud:
             number, _, rank = node.id.partition(".")
             if rank.isdigit():
                 wanted.setdefault(number, set()).add(int(rank))
-        ours = {j.id: j for j in await self._login.jobs()} if wanted else {}
+        ours = {j.id: j for j in await self._login.all_jobs()} if wanted else {}
         acts = [
             self._end(ours[number], ranks)
             for number, ranks in wanted.items()
@@ -95,7 +97,7 @@ class SlurmCloud:
     async def describe(self, node: NodeRef) -> NodeState | None:
         """Its state; by accounting where the queue has forgotten the job."""
         number = node.id.partition(".")[0]
-        for job in await self._login.jobs():
+        for job in await self._login.all_jobs():
             if job.id == number:
                 found = [n for n in await self._nodes(job) if n.ref.id == node.id]
                 return found[0].state if found else None
@@ -113,7 +115,7 @@ class SlurmCloud:
                 return listed.reason
         return None
 
-    async def _nodes(self, job: jobs.Job) -> list[Node]:
+    async def _nodes(self, job: jobs.Job) -> Nodes:
         account = await self._login.account()
         return jobs.nodes(self.name, job, account.base, account.sockets)
 
@@ -153,7 +155,7 @@ class SlurmCloud:
 
     async def _named(self, name: str) -> jobs.Job | None:
         """The newest job of a name; one that lives before all others."""
-        found = [job for job in await self._login.jobs() if job.name == name]
+        found = [job for job in await self._login.all_jobs() if job.name == name]
         found.sort(key=lambda job: (job.alive, int(job.id)))
         return found[-1] if found else None
 
@@ -176,11 +178,14 @@ class SlurmCloud:
                     fix="wait longer by `slurm.patience`, or ask for less",
                 )
             if error is not None:
-                await finish(lambda job=job: self._end(job, set(range(job.count))))
+                await self._take_back(job)
                 raise error
             await asyncio.sleep(PAUSES[min(turn, len(PAUSES) - 1)])
             turn += 1
         return await self._ready(job)
+
+    async def _take_back(self, job: jobs.Job) -> None:
+        await finish(lambda: self._end(job, set(range(job.count))))
 
     async def _ready(self, job: jobs.Job) -> jobs.Job:
         if len(job.ranks()) < job.count:
@@ -242,7 +247,7 @@ class SlurmCloud:
         told = False
         turn = 0
         while True:
-            now = next((j for j in await self._login.jobs() if j.id == job.id), None)
+            now = next((j for j in await self._login.all_jobs() if j.id == job.id), None)
             if now is None or now.ended:
                 return
             spent = clock.time() - start

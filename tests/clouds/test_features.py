@@ -16,7 +16,8 @@ from tests.clouds.wrappers.flaky import Able, Flaky
 def test_of_all_and_of_none() -> None:
     assert list(features_of(Able)) == list(FEATURES)
     assert {name for name, has in features_of(Flaky).items() if has} == {"multi-node"}
-    assert {name for name, has in features_of(Able).items() if not has} == {"machine image"}
+    lacking = {"machine image", "container image", "disk size", "host ports"}
+    assert {name for name, has in features_of(Able).items() if not has} == lacking
 
 
 def test_traits_are_attributes_of_the_class_or_of_its_traits() -> None:
