@@ -143,7 +143,7 @@ class Login:
             self._account = Account(base, f"/tmp/stix-{uid}", user, cluster, version)
         return self._account
 
-    async def jobs(self) -> list[jobs.Job]:
+    async def all_jobs(self) -> list[jobs.Job]:
         """All jobs of STIX that Slurm remembers, of every home."""
         account = await self.account()
         told = await self.call(["sh", "-c", _LOOK, "sh", account.base])

@@ -151,7 +151,7 @@ class SshProcesses:
         pairs = [f"{name}={value}" for name, value in env.items()]
         command = shlex.join([*(["env", *pairs] if pairs else []), *argv])
 
-        class Session(SshProcess, asyncssh.SSHClientSession[bytes]):  # type: ignore[misc]
+        class Session(SshProcess, asyncssh.SSHClientSession[bytes]):
             """With all that asyncssh expects besides."""
 
         while True:

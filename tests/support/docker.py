@@ -138,7 +138,8 @@ def _docker(folder: Path) -> tuple[list[str], Mapping[str, str]]:
 
 def _podman(folder: Path) -> tuple[list[str], Mapping[str, str]]:
     (folder / "containers.conf").write_text(PODMAN_CONF.format(files=FILES))
-    (folder / "storage.conf").write_text("[storage]\ndriver = 'overlay'\n")
+    storage = f"driver = 'overlay'\nrunroot = '{folder}/run'\ngraphroot = '{folder}/data'\n"
+    (folder / "storage.conf").write_text(f"[storage]\n{storage}")
     command = [
         _which("podman"), "--root", str(folder / "data"), "--runroot", str(folder / "run"),
         "--tmpdir", str(folder / "tmp"), "--network-config-dir", str(folder / "net"),

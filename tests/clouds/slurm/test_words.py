@@ -17,6 +17,7 @@ from stix.clouds.errors import (
     QuotaError,
     TransientError,
 )
+from stix.clouds.hosts import HostFacts
 from stix.clouds.slurm import jobs
 from stix.clouds.slurm.refusals import STATES, hopeless, refused
 from stix.plan.offers import Demand, Offer
@@ -124,7 +125,7 @@ OFFER = Offer("slurm", "gpu", None, "x", 8, 32)
 REQUEST = CreateRequest(
     "token", OFFER, Demand(1.5, 2, {"A100": 2}), 3, "n", {"stix-home": "h", "word": "größe | 'x'"}
 )
-SIZE = jobs.Size("gpu", jobs.HostFacts(8, 32, {"A100": 4}), 5, {"A100": "a100"})
+SIZE = jobs.Size("gpu", HostFacts(8, 32, {"A100": 4}), 5, {"A100": "a100"})
 
 
 def test_a_wish_is_a_job_and_a_job_is_its_nodes() -> None:

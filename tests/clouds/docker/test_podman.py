@@ -1,0 +1,59 @@
+"""Nodes in containers of podman, by the same API. The package is large: long tests only."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from stix.clouds.config import HOME_TAG, CloudConfig
+from stix.clouds.docker import PodmanCloud
+from stix.clouds.testing.bench import Bench
+from stix.clouds.testing.suite import CloudConformance
+from stix.plan.offers import Demand
+from stix.remote.base import Runner
+from stix.remote.container import ContainerApi, ContainerRunner
+from stix.remote.testing import RunnerConformance
+from tests.support.docker import IMAGE, ContainerEngine
+
+pytestmark = pytest.mark.full
+
+
+class TestPodman(CloudConformance):
+    @pytest.fixture
+    async def bench(self, podman: ContainerEngine, tmp_path: Path) -> Bench:
+        block = {
+            "host": f"unix://{podman.socket}", "image": IMAGE, "pull": "never", "cpus": 4,
+            "memory": 2, "accelerators": {}, "network": "host",
+        }  # fmt: skip
+        config = CloudConfig(tmp_path, tmp_path, block, tmp_path.name)
+        cloud = PodmanCloud(config)
+        offer = (await cloud.offers())[0]
+        await cloud.close()
+
+        async def remains() -> list[str]:
+            return podman.remains(f"{HOME_TAG}={config.home_id}")
+
+        return Bench(lambda: PodmanCloud(config), offer, Demand(cpus=1), 4, remains)
+
+
+class TestPodmanRunner(RunnerConformance):
+    @pytest.fixture(scope="class")
+    def container(self, podman: ContainerEngine) -> Iterator[str]:
+        host = {"NetworkMode": "host", "Tmpfs": {"/home": "rw,mode=1777"}, "CapDrop": ["ALL"]}
+        made = podman.run("sh", "-c", "sleep 1000 & wait $!", Env=["HOME=/home"], HostConfig=host)
+        yield made
+        podman.remove(made)
+
+    @pytest.fixture
+    async def runner(self, podman: ContainerEngine, container: str) -> AsyncIterator[Runner]:
+        api = ContainerApi(podman.socket)
+        yield ContainerRunner(api, container)
+        await api.close()
+
+    @pytest.fixture
+    async def lost(self, podman: ContainerEngine) -> AsyncIterator[Runner]:
+        api = ContainerApi(podman.socket)
+        yield ContainerRunner(api, "no-such-container")
+        await api.close()
