@@ -75,7 +75,7 @@ async def keeps_nodes_when_an_engine_ends(at: Desk) -> None:
 
 async def terminates_wholly(at: Desk) -> None:
     """No listing, no directory, no process, also none that hid from its parent."""
-    nodes = await at.cloud.create(at.request(2))
+    nodes = await _ready(at)
     for node in nodes:
         await _busy(at.cloud, node)
     await at.cloud.terminate(refs(nodes))
@@ -100,7 +100,7 @@ async def terminates_silently(at: Desk) -> None:
 
 
 async def runs_commands_on_its_nodes(at: Desk) -> None:
-    nodes = await at.cloud.create(at.request(2))
+    nodes = await _ready(at)
     for node in nodes:
         for cloud in (at.cloud, at.other):
             runner = await cloud.runner(node)
@@ -128,7 +128,7 @@ async def shows_a_dead_node(at: Desk) -> None:
 
 
 async def _hurt(at: Desk, how: Callable[[NodeRef], Awaitable[None]], state: NodeState) -> None:
-    nodes = await at.cloud.create(at.request(2))
+    nodes = await _ready(at)
     await _busy(at.cloud, nodes[0])
     await how(nodes[0].ref)
     await _settled(at, nodes[0].ref, state)
@@ -149,6 +149,14 @@ async def _settled(at: Desk, ref: NodeRef, state: NodeState) -> None:
                 seen = {n.ref.id: n.state for n in await at.listed(by=at.other)}.get(ref.id)
     except TimeoutError:
         raise Broken(f"the node is not listed as {state}; seen: {seen!r}") from None
+
+
+async def _ready(at: Desk) -> list[Node]:
+    """Two nodes on which commands run."""
+    nodes = await at.cloud.create(at.request(2))
+    if not isinstance(at.cloud, CanPrepare):
+        return nodes
+    return [*await asyncio.gather(*(at.cloud.prepare(node) for node in nodes))]
 
 
 async def _busy(cloud: Cloud, node: Node) -> None:

@@ -21,8 +21,13 @@ KIND = "c7i.large"
 
 
 class TestAws(CloudConformance):
+    """Instances have real hosts behind them in the checks that look at what is on a node."""
+
     @pytest.fixture
-    def bench(self, bed: AwsBed, tmp_path: Path) -> Bench:
+    def bench(self, bed: AwsBed, tmp_path: Path, request: pytest.FixtureRequest) -> Bench:
+        reachable = request.node.callspec.params["check"].reachable
+        if reachable:
+            bed.with_machines(request.getfixturevalue("hosts"))
         bed.gaps.stock = {(KIND, zone): 0 for zone in zones(KIND, REGION)}
         bed.gaps.stock[KIND, f"{REGION}b"] = ROOM
         bed.gaps.boot = 1
@@ -33,7 +38,8 @@ class TestAws(CloudConformance):
             Demand(cpus=1.0),
             ROOM,
             faults=AwsFaults(bed),
-            reachable=False,
+            reachable=reachable,
+            remains=bed.hosts_left,
             spot_offer=offer_of("aws", REGION, KIND, spot=True),
             secrets=list(CREDENTIALS.values()),
         )

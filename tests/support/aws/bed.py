@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -141,6 +142,16 @@ class AwsBed:
         self.settings |= {"vpc": vpc, "use_internal_ips": True, "regions": [REGION]}
         self.machines = Machines(farm, ec2, image)
         self.proxy.changed = self.machines.look
+
+    async def hosts_left(self) -> list[str]:
+        """Instances whose hosts run on, some time after what ended them."""
+        left: list[str] = []
+        for _ in range(100):
+            left = self.machines.running() if self.machines is not None else []
+            if not left:
+                break
+            await asyncio.sleep(0.05)
+        return left
 
     def close(self) -> None:
         self.proxy.close()
