@@ -13,7 +13,6 @@ from stix.clouds.errors import (
 )
 from stix.recovery.events import Capacity, Denied, Event, NodeLost, Preempted, Refused
 
-
 ELSEWHERE = (CapacityError, AuthError, CircuitOpen)
 """Errors of which nothing of ours ran and nothing was made: the next offer is asked."""
 
