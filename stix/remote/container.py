@@ -203,6 +203,8 @@ class ExecProcess:
                     size -= len(data)
                     outlet.feed_data(data)
                     await self._valve.opened.wait()
+        except ConnectionResetError:
+            pass  # podman's end, where input is left that nobody read: ``wait`` knows the truth
         except (OSError, EOFError) as error:
             for outlet in (self.stdout, self.stderr):
                 outlet.set_exception(ConnectionLost(f"the connection broke: {error}"))

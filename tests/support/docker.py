@@ -10,11 +10,13 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tarfile
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,12 +93,14 @@ class ContainerEngine:
         ]
 
     def stop(self) -> None:
+        """End the engine and all that it started, and remove everything."""
         self.process.terminate()
         try:
             self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        _kill_below(self.folder)  # podman's monitors outlive it, with their containers
         _unmount_below(self.folder)
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -141,6 +145,8 @@ def _podman(folder: Path) -> tuple[list[str], Mapping[str, str]]:
     storage = f"driver = 'overlay'\nrunroot = '{folder}/run'\ngraphroot = '{folder}/data'\n"
     (folder / "storage.conf").write_text(f"[storage]\n{storage}")
     command = [
+        # Its monitors become orphans: somebody has to take note of their ends.
+        _which("tini"), "-s", "--",
         _which("podman"), "--root", str(folder / "data"), "--runroot", str(folder / "run"),
         "--tmpdir", str(folder / "tmp"), "--network-config-dir", str(folder / "net"),
         "system", "service", "--time=0", f"unix://{folder}/engine.sock",
@@ -219,6 +225,22 @@ def _with_libraries(files: set[str]) -> set[str]:
     return files | set(re.findall(r"(?:=> )?(/\S+) \(0x", done.stdout))
 
 
+def _kill_below(folder: Path) -> None:
+    """Kill processes that name the folder, and what they have started."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and f"{folder}/".encode() in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+                below = (entry / "task" / entry.name / "children").read_text().split()
+                found += [int(child) for child in below]
+        except OSError:
+            continue
+    for pid in found:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
 def _unmount_below(folder: Path) -> None:
     mounts = Path("/proc/self/mounts").read_text().splitlines()
     places = [line.split()[1] for line in mounts if line.split()[1].startswith(f"{folder}/")]
@@ -240,7 +262,7 @@ def docker() -> Iterator[ContainerEngine]:
 @pytest.fixture(scope="session")
 def podman() -> Iterator[ContainerEngine]:
     """A service of podman, likewise."""
-    yield from _engine("podman", ("podman", "runc", "conmon"))
+    yield from _engine("podman", ("podman", "runc", "conmon", "tini"))
 
 
 def _engine(name: str, programs: Sequence[str]) -> Iterator[ContainerEngine]:

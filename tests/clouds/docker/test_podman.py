@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,9 +11,6 @@ from stix.clouds.docker import PodmanCloud
 from stix.clouds.testing.bench import Bench
 from stix.clouds.testing.suite import CloudConformance
 from stix.plan.offers import Demand
-from stix.remote.base import Runner
-from stix.remote.container import ContainerApi, ContainerRunner
-from stix.remote.testing import RunnerConformance
 from tests.support.docker import IMAGE, ContainerEngine
 
 pytestmark = pytest.mark.full
@@ -36,24 +32,3 @@ class TestPodman(CloudConformance):
             return podman.remains(f"{HOME_TAG}={config.home_id}")
 
         return Bench(lambda: PodmanCloud(config), offer, Demand(cpus=1), 4, remains)
-
-
-class TestPodmanRunner(RunnerConformance):
-    @pytest.fixture(scope="class")
-    def container(self, podman: ContainerEngine) -> Iterator[str]:
-        host = {"NetworkMode": "host", "Tmpfs": {"/home": "rw,mode=1777"}, "CapDrop": ["ALL"]}
-        made = podman.run("sh", "-c", "sleep 1000 & wait $!", Env=["HOME=/home"], HostConfig=host)
-        yield made
-        podman.remove(made)
-
-    @pytest.fixture
-    async def runner(self, podman: ContainerEngine, container: str) -> AsyncIterator[Runner]:
-        api = ContainerApi(podman.socket)
-        yield ContainerRunner(api, container)
-        await api.close()
-
-    @pytest.fixture
-    async def lost(self, podman: ContainerEngine) -> AsyncIterator[Runner]:
-        api = ContainerApi(podman.socket)
-        yield ContainerRunner(api, "no-such-container")
-        await api.close()
