@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ from stix.clouds.docker import PodmanCloud
 from stix.clouds.testing.bench import Bench
 from stix.clouds.testing.suite import CloudConformance
 from stix.plan.offers import Demand
+from stix.remote.base import Runner
+from stix.remote.container import ContainerApi, ContainerRunner
+from stix.remote.testing import RunnerConformance
 from tests.support.docker import IMAGE, ContainerEngine
 
 pytestmark = pytest.mark.full
@@ -32,3 +36,26 @@ class TestPodman(CloudConformance):
             return podman.remains(f"{HOME_TAG}={config.home_id}")
 
         return Bench(lambda: PodmanCloud(config), offer, Demand(cpus=1), 4, remains)
+
+
+class TestPodmanRunner(RunnerConformance):
+    @pytest.fixture(scope="class")
+    def container(self, podman: ContainerEngine) -> Iterator[str]:
+        tmpfs = {"/home": "rw,mode=1777", "/tmp": "rw,mode=1777"}
+        host = {"NetworkMode": "host", "Tmpfs": tmpfs, "CapDrop": ["ALL"]}
+        config = {"Env": ["HOME=/home"], "User": "1000:1000", "HostConfig": host}
+        made = podman.run("sh", "-c", "sleep 1000 & wait $!", **config)
+        yield made
+        podman.remove(made)
+
+    @pytest.fixture
+    async def runner(self, podman: ContainerEngine, container: str) -> AsyncIterator[Runner]:
+        api = ContainerApi(podman.socket)
+        yield ContainerRunner(api, container)
+        await api.close()
+
+    @pytest.fixture
+    async def lost(self, podman: ContainerEngine) -> AsyncIterator[Runner]:
+        api = ContainerApi(podman.socket)
+        yield ContainerRunner(api, "no-such-container")
+        await api.close()
