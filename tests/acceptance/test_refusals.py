@@ -78,9 +78,9 @@ UNPLACED = {
 }
 REFUSED = {
     "refused field": Bad(
-        "name: x\nstages:\n  one:\n    resources: {ports: 80}\n    run: 'true'\n",
+        "name: x\nstages:\n  one:\n    resources: {priority: 8}\n    run: 'true'\n",
         "pipeline.yaml:4:",
-        ("ports",),
+        ("priority",),
     ),
     "secret missing": Bad(
         "name: x\nstages:\n  one:\n    secrets: {TOKEN: null}\n    run: 'true'\n",

@@ -93,8 +93,8 @@ FILES = {
     "empty": ("", ["file.yaml:", "empty"]),
     "no_run": ("stages:\n  a: {}\n", ["file.yaml:2:", "run"]),
     "unsupported": (
-        "stages:\n  a:\n    run: x\n    resources: {image_id: docker:x}\n",
-        ["file.yaml:4:", "image_id"],
+        "stages:\n  a:\n    run: x\n    resources: {network_tier: best}\n",
+        ["file.yaml:4:", "network_tier"],
     ),
     "bad_when": (
         "stages:\n  a:\n    run: x\n  b:\n    run: x\n    needs: [a]\n    when: __import__('os')\n",

@@ -125,9 +125,9 @@ def test_a_field_that_does_not_act_is_told_of_the_option(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for more in ([], ["--report"]):
-        assert call(["validate", "p.yaml", *GIVEN, "--ports", "80", *more]) == 2
+        assert call(["validate", "p.yaml", *GIVEN, "--network-tier", "best", *more]) == 2
         said = capsys.readouterr().err
-        assert said.count("--ports '80': error: resources.ports: ") == 1
+        assert said.count("--network-tier 'best': error: resources.network_tier: ") == 1
 
 
 def test_a_wrong_file_stays_a_wrong_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

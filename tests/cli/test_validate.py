@@ -13,7 +13,7 @@ TASK = """\
 name: demo
 resources:
   gpus: A100:2
-  ports: [80]
+  priority: 8
   autostop: {idle_minutes: 3, down: true}
 secrets: ["secrets:HF"]
 file_mounts:
@@ -33,13 +33,13 @@ def test_a_report_for_people(tmp_path: Path) -> None:
     assert "5 used, 5 mapped, 6 refused" in head
     shown = {line.split()[1]: line for line in lines[1:]}
     assert "accelerators" in shown["resources.gpus"]
-    assert "ports are not opened" in shown["resources.ports"]
+    assert "there is no queue by priority" in shown["resources.priority"]
     assert "--secret HF" in shown["secrets"]
     assert shown["file_mounts./data"].split() == ["8", "file_mounts./data", "used"]
     assert "mode MOUNT does not act" in shown["file_mounts./out"]
     # Told once: neither what lies below a refused key, nor the same as a message.
     assert "service.readiness_probe" not in shown
-    assert "ports" not in done.stderr
+    assert "priority" not in done.stderr
     assert "\x1b" not in done.stdout
     assert not (tmp_path / "home").exists()
 
@@ -52,16 +52,16 @@ def test_a_report_for_programs(tmp_path: Path) -> None:
     (answer,) = json.loads(done.stdout)
     assert answer["ok"] is False
     assert {p["path"] for p in answer["problems"]} == {
-        "resources.ports",
+        "resources.priority",
         "file_mounts./out.mode",
         "service",
     }
     rows = {row["path"]: row for row in answer["report"]}
-    assert rows["resources.ports"] == {
-        "path": "resources.ports",
+    assert rows["resources.priority"] == {
+        "path": "resources.priority",
         "status": "refused",
-        "to": "remove ports",
-        "why": "ports are not opened",
+        "to": "remove priority",
+        "why": "there is no queue by priority",
         "line": 4,
         "column": 3,
     }
@@ -77,14 +77,14 @@ def test_a_file_that_runs(tmp_path: Path) -> None:
 
 
 def test_an_option_replaces_a_key(tmp_path: Path) -> None:
-    (tmp_path / "file.yaml").write_text("run: x\nresources: {ports: 80}\n")
-    command = ("validate", "file.yaml", "--report", "--set", "resources.ports=null", "-o", "json")
+    (tmp_path / "file.yaml").write_text("run: x\nresources: {priority: 8}\n")
+    command = ("validate", "file.yaml", "--report", "--set", "resources.priority=null", "-o", "json")
     done = stix(*command, home=tmp_path / "home", cwd=tmp_path)
     assert done.returncode == 0, done.stdout
     (answer,) = json.loads(done.stdout)
     rows = {row["path"]: row for row in answer["report"]}
-    assert rows["resources.ports"]["status"] == "mapped"
-    assert "resources.ports" in rows["resources.ports"]["to"]
+    assert rows["resources.priority"]["status"] == "mapped"
+    assert "resources.priority" in rows["resources.priority"]["to"]
 
 
 def test_a_wrong_file_has_problems_and_a_report(tmp_path: Path) -> None:

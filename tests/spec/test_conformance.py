@@ -157,10 +157,10 @@ def test_a_task() -> None:
         "resources.gpus": "mapped",
         "resources.cloud": "mapped",
         "resources.autostop": "mapped",
-        "resources.disk_size": "refused",
+        "resources.disk_size": "used",
         "resources.any_of": "used",
         "resources.any_of[0].cpus": "used",
-        "resources.any_of[0].labels": "refused",
+        "resources.any_of[0].labels": "used",
         "resources.any_of[1].use_spot": "used",
         "envs": "used",
         "secrets": "mapped",
@@ -211,7 +211,7 @@ def test_a_pipeline_of_stages() -> None:
 envs: {BUCKET: s3}
 deadline: 2h
 defaults:
-  resources: {ports: 80}
+  resources: {priority: 8}
 stages:
   a:
     run: x
@@ -224,7 +224,7 @@ stages:
 """
     found = report(text)
     shown = statuses(found)
-    assert shown["defaults.resources.ports"] == "refused"
+    assert shown["defaults.resources.priority"] == "refused"
     assert shown["stages.b.file_mounts./d"] == "used"
     assert shown["stages.b.inputs"] == "used"
     assert shown["stages.b.recovery.user_error.retries"] == "used"
@@ -251,12 +251,12 @@ def test_a_key_that_a_header_passes_over() -> None:
 
 def test_a_file_that_is_not_valid() -> None:
     text = (
-        "runn: x\nresources: {cpus: many, ports: 80}\nfile_mounts: {/d: {mode: LINK}}\nsetup: y\n"
+        "runn: x\nresources: {cpus: many, priority: 8}\nfile_mounts: {/d: {mode: LINK}}\nsetup: y\n"
     )
     found = report(text)
     assert found.loaded is None
     shown = statuses(found)
-    assert shown["runn"] == shown["resources.cpus"] == shown["resources.ports"] == "refused"
+    assert shown["runn"] == shown["resources.cpus"] == shown["resources.priority"] == "refused"
     assert shown["file_mounts./d.mode"] == "refused"
     assert shown["setup"] == "used"
     why = {row.path: row for row in found.rows}
@@ -287,14 +287,14 @@ experimental: {config_overrides: {docker: {run_options: -v}}}
 
 
 def test_a_python_pipeline() -> None:
-    stage = StageSpec(run="x", resources=Resources(ports=[80]), file_mounts={"/d": "gs://b"})
+    stage = StageSpec(run="x", resources=Resources(priority=8), file_mounts={"/d": "gs://b"})
     found = of_pipeline(PipelineSpec(name="p", stages={"a": stage}))
     shown = statuses(found)
-    assert shown["stages.a.resources.ports"] == "refused"
+    assert shown["stages.a.resources.priority"] == "refused"
     assert shown["stages.a.file_mounts./d"] == "refused"
     assert shown["stages.a.run"] == "used"
     assert {p.path for p in found.problems} == {
-        "stages.a.resources.ports",
+        "stages.a.resources.priority",
         "stages.a.file_mounts./d",
     }
 

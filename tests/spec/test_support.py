@@ -13,17 +13,13 @@ from stix.spec.resources import Resources
 from stix.spec.support import pipeline_refusals, refusals
 
 REFUSED: list[dict[str, Any]] = [
-    {"resources": {"image_id": "docker:ubuntu:22.04"}},
-    {"resources": {"ports": 8080}},
-    {"resources": {"labels": {"a": "b"}}},
-    {"resources": {"disk_size": 100}},
     {"resources": {"disk_tier": "high"}},
     {"resources": {"network_tier": "best"}},
     {"resources": {"priority": 5}},
     {"resources": {"priority_class": "high"}},
     {"resources": {"accelerator_args": {"tpu_vm": True}}},
     {"resources": {"volumes": [{"path": "/d", "name": "v"}]}},
-    {"resources": {"any_of": [{"cpus": 1}, {"ports": 1}]}},
+    {"resources": {"any_of": [{"cpus": 1}, {"priority": 1}]}},
     {"service": {"readiness_probe": "/"}},
     {"pool": {"workers": 2}},
     {"config": {"docker": {"run_options": "-v"}}},
@@ -108,7 +104,7 @@ termination_delay: 30s
 name: a
 run: x
 resources:
-  ports: 80
+  priority: 8
 file_mounts:
   /d: {source: s3://bkt}
 ---
@@ -121,7 +117,7 @@ volumes: {/v: v}
     assert [(p.line, p.path) for p in found] == [
         (2, "execution"),
         (3, "termination_delay"),
-        (8, "resources.ports"),
+        (8, "resources.priority"),
         (10, "file_mounts./d"),
         (14, "volumes"),
     ]
