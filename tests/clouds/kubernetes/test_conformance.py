@@ -1,4 +1,4 @@
-"""The conformance suite of clouds, on a cluster whose wire breaks, and on one with real pods."""
+"""The conformance suite of clouds, on a cluster whose pods are real and whose wire breaks."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from stix.clouds.base import CreateRequest, Node
 from stix.clouds.config import CloudConfig
 from stix.clouds.kubernetes import KubernetesCloud
 from stix.clouds.testing.bench import Bench
-from stix.clouds.testing.suite import CHECKS, Check, CloudConformance, run_check
+from stix.clouds.testing.suite import CloudConformance
 from stix.plan.offers import Demand, Offer
 from tests.support.kube.double import TOKEN, KubeDouble, node
 from tests.support.kube.fixture import kube_double
@@ -30,6 +29,8 @@ TAINT = {"key": "cloud.google.com/gke-spot", "value": "true", "effect": "NoSched
 def kube(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeDouble]:
     nodes = [node("plain", ROOM, 16), node("spot", ROOM, 16, labels=SPOT, taints=[TAINT])]
     with kube_double(tmp_path_factory.mktemp("kube"), nodes) as double:
+        double.api.page = 3
+        double.api.calm = True
         yield double
 
 
@@ -51,48 +52,23 @@ def offers(config: CloudConfig) -> Sequence[Offer]:
 class TestKubernetes(CloudConformance):
     @pytest.fixture
     def bench(self, kube: KubeDouble, tmp_path: Path) -> Iterator[Bench]:
-        kube.do(lambda: setattr(kube.cluster, "processes", False))
-        kube.do(lambda: setattr(kube.api, "page", 3))
         limits = {"hard": {"requests.cpu": "1k"}}
         kube.add("resourcequotas", {"metadata": {"name": "compute"}, "spec": limits})
         known = config(kube, tmp_path)
         plain, spot = sorted(offers(known), key=lambda offer: offer.spot)
+
+        async def remains() -> Sequence[str]:
+            return kube.remains()
+
         yield Bench(
             lambda: KubernetesCloud(known),
             plain,
             DEMAND,
             ROOM,
+            remains,
             faults=KubeFaults(kube),
-            reachable=False,
             spot_offer=spot,
             secrets=[TOKEN],
-            reasons={
-                "has_a_way_in": "commands go by exec, not by SSH",
-                "reachable": "tried below, on pods with processes",
-            },
+            reasons={"has_a_way_in": "commands go by exec, not by SSH"},
         )
         kube.clear()
-
-
-class PreparedCloud(KubernetesCloud):
-    """Gives nodes with the agent on them, as the engine has them after ``prepare``."""
-
-    async def create(self, request: CreateRequest) -> list[Node]:
-        nodes = await super().create(request)
-        return list(await asyncio.gather(*(self.prepare(each) for each in nodes)))
-
-
-@pytest.mark.parametrize(
-    "check", [c for c in CHECKS if c.reachable and not c.needs], ids=lambda c: c.name
-)
-def test_real_pods(check: Check, kube: KubeDouble, tmp_path: Path) -> None:
-    kube.do(lambda: setattr(kube.cluster, "processes", True))
-    known = config(kube, tmp_path, timeout=10)
-
-    async def remains() -> Sequence[str]:
-        return kube.remains()
-
-    plain = next(offer for offer in offers(known) if not offer.spot)
-    bench = Bench(lambda: PreparedCloud(known), plain, DEMAND, ROOM, remains)
-    assert asyncio.run(run_check(check, bench)) == ""
-    kube.clear()

@@ -13,6 +13,7 @@ from tests.support.kube.scheduling import live, place, quantity, requests
 from tests.support.kube.store import Change, Object, Refusal, Store, now
 
 CLOSE_SECONDS = 3.0
+STARTING_STEPS = 60
 PULL_ERRORS = {"ErrImagePull": "ImagePullBackOff"}
 
 
@@ -326,11 +327,12 @@ class Cluster:
         }
         self.store.add("events", meta["namespace"], body)
 
-    async def settled(self, seconds: float = 1.0) -> None:
-        """Wait until nothing more happens by itself, for a while at most."""
-        tasks = {task for task in self._tasks if not task.done()}
-        if tasks:
-            await asyncio.wait(tasks, timeout=seconds)
+    async def started(self) -> None:
+        """Wait for pods that are just being started, for a moment at most."""
+        for _ in range(STARTING_STEPS):
+            if not any(_starting(pod) for pod in self._pods()):
+                return
+            await asyncio.sleep(0.01)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
@@ -360,3 +362,9 @@ class Cluster:
     def _gone(self, pod: Object) -> bool:
         meta = pod["metadata"]
         return self.store.objects.get(("pods", meta["namespace"], meta["name"])) is not pod
+
+
+def _starting(pod: Object) -> bool:
+    status = pod["status"]
+    placed = "nodeName" in pod["spec"] and "deletionTimestamp" not in pod["metadata"]
+    return placed and status.get("phase") == "Pending" and "containerStatuses" not in status

@@ -33,6 +33,7 @@ class ApiServer:
         protocols: Subprotocols of ``exec`` that this version knows.
         numbered: What happens to calls by their number since the last ``watch``.
         page: Objects per page, whatever the client asks for; 0 for no limit of its own.
+        calm: A listing of pods waits for those that are just being started.
         hidden: Uid of a pod to the listings that still miss it.
     """
 
@@ -45,6 +46,7 @@ class ApiServer:
     numbered: Numbered = field(default_factory=Numbered)
     page: int = 0
     hidden: dict[str, int] = field(default_factory=dict)
+    calm: bool = False
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=1 << 22)
@@ -149,6 +151,8 @@ class ApiServer:
         if request.method == "GET" and request.query.get("watch") in ("1", "true"):
             return await self._watch(request, plural, namespace)
         if request.method == "GET":
+            if plural == "pods" and self.calm:
+                await self.cluster.started()
             return self._list(request, plural, namespace)
         if request.method == "POST":
             body = await request.json()

@@ -118,8 +118,10 @@ class Store:
     def remove(self, plural: str, item: Object) -> None:
         """Take an object away, and all that it alone owned."""
         meta = item["metadata"]
-        if self.objects.pop((plural, meta.get("namespace", ""), meta["name"]), None) is None:
+        key = (plural, meta.get("namespace", ""), meta["name"])
+        if self.objects.get(key) is not item:  # gone already, or another one of its name
             return
+        del self.objects[key]
         self._changed("DELETED", plural, item)
         alive = {other["metadata"]["uid"] for other in self.objects.values()}
         for (kind, _, _), other in list(self.objects.items()):

@@ -130,6 +130,7 @@ class KubeFaults:
             pod["status"] = {**kept, **_STATES[state][1]}
             self._cluster.store.touch("pods", pod)
 
+        self._double.call(self._cluster.started())
         self._with(node_id, change)
 
     def take_away(self, node_id: str) -> None:
