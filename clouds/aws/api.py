@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -98,9 +99,12 @@ class Session:
     def _made(self, service: str, region: str) -> Any:
         import boto3
         from botocore.config import Config
+        from botocore.session import Session as Core
 
         if self._session is None:
-            self._session = boto3.Session(profile_name=self._settings["profile"])
+            core = Core(profile=self._settings["profile"])
+            core.register_component("data_loader", _models())
+            self._session = boto3.Session(botocore_session=core)
         # One attempt: whoever calls the adapter decides what to repeat.
         config = Config(
             retries={"total_max_attempts": 1, "mode": "standard"},
@@ -112,6 +116,14 @@ class Session:
         return self._session.client(
             service, region_name=region, endpoint_url=endpoint, config=config
         )
+
+
+@functools.cache
+def _models() -> Any:
+    """The descriptions of services: those of EC2 take 0.2 s to read, once per process."""
+    from botocore.loaders import create_loader
+
+    return create_loader(os.environ.get("AWS_DATA_PATH"))
 
 
 def credentials(profile: str | None) -> str:

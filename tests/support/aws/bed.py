@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import subprocess
 import sys
@@ -171,14 +172,14 @@ def account(port: int) -> Iterator[AwsBed]:
     settings = {"endpoint_url": proxy.url, "regions": [REGION, OTHER_REGION]}
     bed = AwsBed(port, gaps, proxy, settings)
     try:
-        for region in (REGION, OTHER_REGION):  # moto makes a region at its first call
-            bed.client("ec2", region).describe_vpcs()
+        bed.client().describe_vpcs()  # moto makes a region at its first call
         bed.client("sts").get_caller_identity()
         yield bed
     finally:
         bed.close()
 
 
+@functools.cache
 def _client(url: str, service: str, region: str) -> Any:
     import boto3
     from botocore.config import Config
