@@ -106,6 +106,7 @@ class Launcher:
             "SecurityGroupIds": groups,
             # A machine that shuts itself down must not stay as a disk that costs.
             "InstanceInitiatedShutdownBehavior": "terminate",
+            "MetadataOptions": {"HttpTokens": "required"},
             "BlockDeviceMappings": [{"DeviceName": device, "Ebs": ebs}],
             "TagSpecifications": [
                 {"ResourceType": kind, "Tags": words.tag_list(tags)}

@@ -32,47 +32,28 @@ ABOUT = "Nodes of STIX"
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of resource: how to list it and how to remove one."""
+    """One kind of resource.
 
-    name: str
-    listing: tuple[str, str]
+    Attributes:
+        plural: As in ``describe_<plural>``; the answer has it in capitals.
+        id_key: What its id is called.
+        removal: The call that removes one.
+        billed: Whether it costs money while nobody uses it.
+    """
+
+    plural: str
     id_key: str
     removal: str
-    created: str = ""
     billed: bool = False
 
 
-KINDS = (
-    Kind(
-        "disk",
-        ("describe_volumes", "Volumes"),
-        "VolumeId",
-        "delete_volume",
-        "CreateTime",
-        billed=True,
-    ),
-    Kind(
-        "address",
-        ("describe_addresses", "Addresses"),
-        "AllocationId",
-        "release_address",
-        billed=True,
-    ),
-    Kind(
-        "security group",
-        ("describe_security_groups", "SecurityGroups"),
-        "GroupId",
-        "delete_security_group",
-    ),
-    Kind(
-        "placement group",
-        ("describe_placement_groups", "PlacementGroups"),
-        "GroupName",
-        "delete_placement_group",
-    ),
-    Kind("key", ("describe_key_pairs", "KeyPairs"), "KeyPairId", "delete_key_pair", "CreateTime"),
-)
-_BY_NAME = {kind.name: kind for kind in KINDS}
+KINDS = {
+    "disk": Kind("volumes", "VolumeId", "delete_volume", billed=True),
+    "address": Kind("addresses", "AllocationId", "release_address", billed=True),
+    "security group": Kind("security_groups", "GroupId", "delete_security_group"),
+    "placement group": Kind("placement_groups", "GroupName", "delete_placement_group"),
+    "key": Kind("key_pairs", "KeyPairId", "delete_key_pair"),
+}
 
 
 @dataclass(frozen=True)
@@ -154,32 +135,32 @@ class Network:
             region: Where.
             users: Id or name of a group to the instances that are in it.
         """
-        found = []
-        for kind in KINDS:
-            asked = {"Filters": tag_filters({HOME_TAG: self._home})}
-            for item in self._listed(kind, region, asked):
-                key = item[kind.id_key]
-                attached = [a["InstanceId"] for a in item.get("Attachments", [])]
-                created = item.get(kind.created) if kind.created else None
-                tags = tags_of(item)
-                found.append(
-                    Resource(
-                        cloud="aws",
-                        kind=kind.name,
-                        id=key,
-                        region=region,
-                        tags=tags,
-                        created=created.timestamp() if created else None,
-                        used_by=tuple(users.get(key, attached)),
-                        shared=kind.name == "security group" and WISH_TAG not in tags,
-                        billed=kind.billed,
-                    )
-                )
-        return found
+        return [
+            self._resource(name, item, region, users)
+            for name, kind in KINDS.items()
+            for item in self._listed(kind, region)
+        ]
+
+    def _resource(
+        self, name: str, item: Mapping[str, Any], region: str, users: Mapping[str, Sequence[str]]
+    ) -> Resource:
+        key, tags, created = item[KINDS[name].id_key], tags_of(item), item.get("CreateTime")
+        attached = [each["InstanceId"] for each in item.get("Attachments", [])]
+        return Resource(
+            cloud="aws",
+            kind=name,
+            id=key,
+            region=region,
+            tags=tags,
+            created=created.timestamp() if created else None,
+            used_by=tuple(users.get(key, attached)),
+            shared=name == "security group" and WISH_TAG not in tags,
+            billed=KINDS[name].billed,
+        )
 
     def remove(self, resource: Resource) -> None:
         """Remove one. Silent where it is gone; raises where it is in use."""
-        kind = _BY_NAME[resource.kind]
+        kind = KINDS[resource.kind]
         ec2 = self._session.client("ec2", resource.region)
         gone = ("NotFound", "Unknown")
         self._unless(gone, lambda: getattr(ec2, kind.removal)(**{kind.id_key: resource.id}))
@@ -190,12 +171,14 @@ class Network:
         gone = ("NotFound", "IncorrectState", "IncorrectInstanceState", "InvalidID")
         self._unless(gone, lambda: ec2.delete_tags(Resources=[*ids], Tags=[{"Key": HOME_TAG}]))
 
-    def _listed(self, kind: Kind, region: str, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
-        call, key = kind.listing
+    def _listed(self, kind: Kind, region: str) -> list[dict[str, Any]]:
+        call = f"describe_{kind.plural}"
+        key = kind.plural.title().replace("_", "")
+        filters = tag_filters({HOME_TAG: self._home})
         client = self._session.client("ec2", region)
         if client.can_paginate(call):
-            return self._session.pages("ec2", region, call, key, **asked)
-        items: list[dict[str, Any]] = getattr(client, call)(**asked)[key]
+            return self._session.pages("ec2", region, call, key, Filters=filters)
+        items: list[dict[str, Any]] = getattr(client, call)(Filters=filters)[key]
         return items
 
     def _vpc(self, region: str) -> str:
