@@ -38,6 +38,8 @@ LEFT_OUT = {
     "test", "tests", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3", "pydoc_data",
     "dist-packages", "site-packages", "distutils", "unittest", "__phello__",
 }  # fmt: skip
+# Bridges and mounts of the engine end with it, however it ends.
+APART = ("unshare", "--net", "--mount", "sh", "-c", 'ip link set lo up; exec "$@"', "sh")
 PODMAN_CONF = """
 [containers]
 default_ulimits = ["nofile={files}:{files}", "nproc={files}:{files}"]
@@ -101,19 +103,19 @@ class ContainerEngine:
             self.process.kill()
             self.process.wait()
         _kill_below(self.folder)  # podman's monitors outlive it, with their containers
-        _unmount_below(self.folder)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _start(name: str, programs: Sequence[str]) -> ContainerEngine:
-    missing = [p for p in (*programs, "setpriv", "ldd") if not _which(p)]
+    needed = (*programs, "setpriv", "unshare", "ip", "ldd")
+    missing = [program for program in needed if not _which(program)]
     if missing or os.geteuid() != 0:
         raise EngineUnavailable(f"need root and the programs {', '.join(missing) or 'here'}")
     folder = Path(tempfile.mkdtemp(prefix=f"stix-{name}-"))
     command, env = _docker(folder) if name == "docker" else _podman(folder)
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "TERM", *command],
+            ["setpriv", "--pdeathsig", "TERM", *APART, *command],
             stdout=log, stderr=log, stdin=subprocess.DEVNULL, env={**os.environ, **env},
         )  # fmt: skip
     engine = ContainerEngine(name, folder, process)
@@ -239,13 +241,6 @@ def _kill_below(folder: Path) -> None:
     for pid in found:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-
-
-def _unmount_below(folder: Path) -> None:
-    mounts = Path("/proc/self/mounts").read_text().splitlines()
-    places = [line.split()[1] for line in mounts if line.split()[1].startswith(f"{folder}/")]
-    for place in sorted(places, reverse=True):
-        subprocess.run(["umount", "-l", place], capture_output=True, check=False)
 
 
 def _which(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,8 +44,9 @@ class TestPodmanRunner(RunnerConformance):
     def container(self, podman: ContainerEngine) -> Iterator[str]:
         tmpfs = {"/home": "rw,mode=1777", "/tmp": "rw,mode=1777"}
         host = {"NetworkMode": "host", "Tmpfs": tmpfs, "CapDrop": ["ALL"]}
-        config = {"Env": ["HOME=/home"], "User": "1000:1000", "HostConfig": host}
-        made = podman.run("sh", "-c", "sleep 1000 & wait $!", **config)
+        script = "sleep 1000 & wait $!"
+        own: dict[str, Any] = {"Env": ["HOME=/home"], "User": "1000:1000"}
+        made = podman.run("sh", "-c", script, **own, HostConfig=host)
         yield made
         podman.remove(made)
 
