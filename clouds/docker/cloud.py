@@ -39,6 +39,7 @@ class DockerCloud:
     """
 
     name = "docker"
+    opt_in = True
     container_image = True
     host_ports = True  # published, or the network is the host's
     breaker = False  # a socket of this machine: it answers at once or not at all

@@ -73,6 +73,7 @@ class KubernetesCloud:
     """Pods in the contexts of a kubeconfig. Needs no SDK: HTTP and WebSocket suffice."""
 
     name = "kubernetes"
+    opt_in = True
     container_image = True
     disk_size = True
 

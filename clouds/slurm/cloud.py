@@ -35,6 +35,7 @@ class SlurmCloud:
     """
 
     name = "slurm"
+    opt_in = True
     host_ports = True
 
     def __init__(self, config: CloudConfig) -> None:

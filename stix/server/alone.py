@@ -46,7 +46,9 @@ async def sweep_alone(
 
     inventory = Inventory(open_cloud, Seen(config.home / "cache" / "seen.json"))
     try:
-        names = [n for n in registry.names() if setup_of(n, open_cloud).ready]
+        setups = [setup_of(name, open_cloud) for name in registry.names()]
+        named = {s.name for s in setups if config.cloud(s.name) or config.cloud_enabled(s.name)}
+        names = [s.name for s in setups if s.asked(configured=s.name in named)]
         listed = await inventory.take(names)
         things = [thing for each in listed for thing in each.things]
         judged = judge_alone(things, home_id, older_s, time.time())

@@ -94,6 +94,12 @@ class Context:
         """How far a cloud is set up, without asking it."""
         return setup_of(name, self.cloud)
 
+    def asks(self, setup: Setup) -> bool:
+        """Whether to ask a cloud what it has of ours."""
+        name = setup.name
+        said = self.config.cloud_enabled(name) is True
+        return setup.asked(configured=said or bool(self.config.cloud(name)))
+
     def uses(self, setup: Setup) -> bool:
         """Whether new nodes may be made on a cloud."""
         said = self.config.cloud_enabled(setup.name)

@@ -86,7 +86,7 @@ async def list_nodes(context: Context) -> list[CloudNodes]:
     intents, clusters = await asyncio.gather(
         context.ledger.open_intents(), context.ledger.clusters(open_only=True)
     )
-    names = {name for name in context.cloud_names if _may_be_asked(context.setup(name))}
+    names = {name for name in context.cloud_names if context.asks(context.setup(name))}
     names |= {intent.cloud for intent in intents} | {cluster.cloud for cluster in clusters}
     return await asyncio.gather(*(_nodes(context, name) for name in sorted(names)))
 
@@ -102,11 +102,6 @@ async def list_quotas(context: Context, name: str, region: str) -> Sequence[Quot
     return await _ask(context, name, ask)
 
 
-def _may_be_asked(setup: Setup) -> bool:
-    """Not where nobody set it up; where it cannot be opened, that is to be told."""
-    return setup.ready or setup.error is not None
-
-
 async def _report(context: Context, setup: Setup) -> CloudReport:
     name = setup.name
     if context.config.cloud_enabled(name) is False:
@@ -116,6 +111,9 @@ async def _report(context: Context, setup: Setup) -> CloudReport:
     if context.uses(setup):
         return await _asked(context, setup)
     unset = setup.error or StixError("no credentials were found", fix=f"see `stix check {name}`")
+    if setup.opt_in and setup.found:
+        fix = f"write `{name}: {{enabled: true}}` in config.yaml"
+        unset = StixError(f"found by {setup.found}, and not used unless you say so", fix=fix)
     return CloudReport(name, error=unset, state="unset")
 
 

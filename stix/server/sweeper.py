@@ -138,7 +138,7 @@ class Sweeper:
             ledger.open_intents(), ledger.clusters(open_only=True)
         )
         setups = [self._context.setup(name) for name in self._context.cloud_names]
-        names = {setup.name for setup in setups if setup.ready or setup.error is not None}
+        names = {setup.name for setup in setups if self._context.asks(setup)}
         return names | {i.cloud for i in intents} | {c.cloud for c in clusters}
 
     async def _books(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from stix.clouds.errors import CircuitOpen, TransientError
+from stix.clouds.setup import Setup
 from stix.config import Config
 from stix.ledger import Intent, NewRun, NewStage
 from stix.server import postgres
@@ -115,3 +116,17 @@ async def test_an_open_circuit_is_there_for_the_next_process(
         await again.close()
     assert isinstance(report.error, CircuitOpen) and report.state == "failed"
     assert comet.calls() == []
+
+
+@pytest.mark.parametrize(
+    ("said", "configured", "used", "asked"),
+    [(None, False, False, False), (None, True, True, True), (True, True, True, True)],
+)
+def test_what_is_there_by_chance_is_used_where_the_user_says_so(
+    said: bool | None, configured: bool, used: bool, asked: bool
+) -> None:
+    """An engine of containers on this machine, or a cluster of the company."""
+    setup = Setup("docker", needs=True, found="/var/run/docker.sock", opt_in=True)
+    assert setup.used(said, configured=configured) is used
+    assert setup.asked(configured=configured) is asked
+    assert setup.used(True) is True and setup.used(False, configured=True) is False
