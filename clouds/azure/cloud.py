@@ -204,8 +204,9 @@ class AzureCloud(RentedCloud):
             self._arm.delete(self._path(node.region, node.id), forceDeletion="true")
             for node in mine
         )
-        wishes = {(node.region, tags_in(node.id, self.config.home_id)[WISH_TAG]) for node in mine}
-        await _together(self._network.close(region, wish) for region, wish in sorted(wishes))
+        wishes = {(n.region, tags_in(n.id, self.config.home_id)[WISH_TAG]) for n in mine}
+        ended = [node.id for node in mine]
+        await _together(self._network.close(region, wish, ended) for region, wish in sorted(wishes))
 
     async def stop(self, nodes: Sequence[NodeRef]) -> None:
         """See ``CanStop``. They are deallocated, so that the disk and the address alone are paid.

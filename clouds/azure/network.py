@@ -5,7 +5,9 @@ A group is never removed: that would remove whatever is in it, and an empty one 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import time
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from stix.clouds.azure.errors import InUse
@@ -89,12 +91,32 @@ class Network:
             wanted = self._rules(region, there.get("tags") or {}, sorted({*known, *ports}))
             await self._arm.put(self.firewall(region, wish), wanted)
 
-    async def close(self, region: str, wish: str) -> None:
-        """Remove the firewall of a wish, unless a machine still needs it."""
+    async def close(self, region: str, wish: str, ended: Collection[str] = ()) -> None:
+        """Remove the firewall of a wish, unless a machine still needs it.
+
+        Args:
+            ended: Machines that are gone; what belongs to them goes a little later.
+        """
+        until = time.monotonic() + self._arm.patience.order_s
+        firewall = self.firewall(region, wish)
+        while True:
+            try:
+                await self._arm.delete(firewall)
+                return
+            except InUse:
+                if not await self._soon_free(firewall, ended) or time.monotonic() > until:
+                    return
+            await asyncio.sleep(self._arm.patience.pause_s)
+
+    async def _soon_free(self, firewall: str, ended: Collection[str]) -> bool:
+        """Whether all that holds it belongs to machines that are gone."""
         try:
-            await self._arm.delete(self.firewall(region, wish))
-        except InUse:
-            return
+            there = await self._arm.call("GET", firewall)
+        except NotThere:
+            return False
+        cards = [each["id"] for each in there["properties"].get("networkInterfaces") or ()]
+        names = [str(card).rpartition("/")[2].lower() for card in cards]
+        return bool(names) and all(name.startswith(tuple(ended)) for name in names)
 
     def _rules(self, region: str, tags: Mapping[str, str], ports: Sequence[str]) -> dict[str, Any]:
         rules = [_rule("ssh", SSH, self._ssh_from, ["22"])]

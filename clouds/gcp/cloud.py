@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -202,20 +202,27 @@ class GcpCloud(RentedCloud):
         return [m for m in found if search.region in (None, m.region)]
 
     async def remove_machines(self, nodes: Sequence[NodeRef]) -> None:
-        """Ports first: whoever calls again after a failure still finds whose they were."""
+        """Ports first: whoever calls again after a failure still finds whose they were. But if
+        they stay, for want of a right or of an answer, the machines go all the same."""
         if not nodes:
             return
-        opened = {wish for rule in await self._network.rules() if (wish := self._wish(rule))}
-        if opened:
-            gone = {node.id for node in nodes}
-            left = await self.machines(Search(self.config.home_id))
-            kept = {m.tags.get(WISH_TAG) for m in left if m.id not in gone}
-            ended = {m.tags.get(WISH_TAG, "") for m in left if m.id in gone}
-            await self._network.close(opened & (ended - kept))
+        failed: CloudError | None = None
+        try:
+            await self._close_ports({node.id for node in nodes})
+        except CloudError as error:
+            failed = error
         await _together(self._remove_one(node) for node in nodes)
+        if failed is not None:
+            raise failed
 
-    def _wish(self, rule: Mapping[str, Any]) -> str:
-        return self._network.wish_of(rule)
+    async def _close_ports(self, ended: Collection[str]) -> None:
+        """Remove the rules of wishes of which no machine is left but these."""
+        opened = set(map(self._network.wish_of, await self._network.rules())) - {""}
+        if opened:
+            left = await self.machines(Search(self.config.home_id))
+            kept = {m.tags.get(WISH_TAG) for m in left if m.id not in ended}
+            mine = {m.tags.get(WISH_TAG, "") for m in left if m.id in ended}
+            await self._network.close(opened & (mine - kept))
 
     async def _remove_one(self, node: NodeRef) -> None:
         if not node.zone:

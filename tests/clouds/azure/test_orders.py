@@ -150,6 +150,16 @@ async def test_the_firewall_of_a_wish_goes_with_its_last_machine(
         await cloud.create(wish(ports=("http",)))
 
 
+async def test_a_firewall_goes_although_the_cards_of_its_machines_linger(
+    opened: Open, double: Azure
+) -> None:
+    cloud = opened()
+    nodes = await cloud.create(wish(count=2))
+    double.fading = 3
+    await cloud.terminate([node.ref for node in nodes])
+    assert not double.leftovers()
+
+
 async def test_a_spot_machine_cannot_be_stopped(opened: Open) -> None:
     cloud = opened()
     (node,) = await cloud.create(wish(replace(ANY, spot=True)))
@@ -182,7 +192,7 @@ async def test_what_belongs_to_machines_is_told_and_stays(opened: Open, double: 
 
 
 async def test_what_was_left_over_can_be_removed(opened: Open, double: Azure) -> None:
-    cloud = opened()
+    cloud = opened(wait_s=0.1)
     (node,) = await cloud.create(wish())
     for thing in double.things.values():
         thing.owner = ""

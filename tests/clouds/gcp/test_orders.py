@@ -199,6 +199,18 @@ async def test_ports_go_with_the_last_machine_of_the_wish(
     assert not double.leftovers()
 
 
+async def test_machines_end_also_where_their_ports_cannot_be_closed(
+    opened: Callable[..., GcpCloud], double: Gcp
+) -> None:
+    cloud = opened()
+    (node,) = await cloud.create(wish(ports=("8080",)))
+    double.watch()
+    double.wire("error 500", 0)
+    with pytest.raises(TransientError):
+        await cloud.terminate([node.ref])
+    assert not double.alive()
+
+
 async def test_a_port_that_is_none_is_refused(opened: Callable[..., GcpCloud]) -> None:
     with pytest.raises(InvalidRequest, match="no port"):
         await opened().create(wish(ports=("http",)))

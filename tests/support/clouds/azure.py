@@ -66,10 +66,19 @@ class Azure(AzureGround):
         """Orders as they came."""
         self.failing: tuple[str, str] | None = None
         """How the next machine turns out."""
+        self.fading = 0
+        """How long cards stay after their machine."""
         self.slow = 0
         """How often what is removed is seen still."""
 
     # Machines.
+
+    def drop(self, box: Box) -> None:
+        """Cards may go a little later than their machine."""
+        for card in self._of("card"):
+            if self.fading and card.owner == box.id:
+                card.owner, card.more["fading"] = "", self.fading
+        super().drop(box)
 
     @route("PUT", VM)
     def put_vm(self, asked: Asked, group: str, name: str) -> Any:

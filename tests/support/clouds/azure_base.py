@@ -140,7 +140,19 @@ class AzureGround(Double):
     def network(self, asked: Asked, group: str, name: str) -> Any:
         thing = self._thing(asked)
         thing.more["properties"]["provisioningState"] = "Succeeded"
-        return self._entry(thing)
+        entry = self._entry(thing)
+        if thing.kind == "firewall":
+            cards = [{"id": c.id} for c in self._of("card") if _uses(c.more["body"], thing.id)]
+            entry["properties"] = {**entry["properties"], "networkInterfaces": cards}
+            self._fade()
+        return entry
+
+    def _fade(self) -> None:
+        """What machines left behind goes, some looks later."""
+        for thing in [t for t in self.things.values() if t.more.get("fading")]:
+            thing.more["fading"] -= 1
+            if not thing.more["fading"]:
+                del self.things[thing.id]
 
     @route("GET", rf"{IN_NET}/(?:networkInterfaces|publicIPAddresses)/{NAME}")
     @route("GET", rf"{GROUP}/providers/Microsoft.Compute/disks/(?P<name>[^/]+)")
