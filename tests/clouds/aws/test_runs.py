@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.user import User, by_key, kinds, states
-from tests.support.aws.bed import REGION, AwsBed, account
+from tests.support.aws.bed import CREDENTIALS, REGION, AwsBed, account
 from tests.support.aws.shelf import zones
 from tests.support.hosts import HostFarm
 from tests.support.server import ServerHome, eventually, make_home
@@ -58,6 +58,15 @@ def aws_server(bed: AwsBed) -> Iterator[ServerHome]:
 @pytest.fixture
 def user(aws_server: ServerHome, tmp_path: Path) -> User:
     return User(aws_server, tmp_path)
+
+
+def test_who_we_are_and_what_there_is(user: User) -> None:
+    """Where credentials are and whose, never what they are; with the limits of the account."""
+    said = user.cli("check", "aws", "--quotas", REGION)
+    assert "123456789012" in said.stdout and "$AWS_ACCESS_KEY_ID" in said.stdout
+    assert "vCPU" in said.stdout
+    assert not any(secret in said.stdout + said.stderr for secret in CREDENTIALS.values())
+    assert "aws" not in user.cli("resources", "ls", "--output", "json").stdout
 
 
 def test_an_artifact_crosses_from_instance_to_instance(user: User, bed: AwsBed) -> None:
