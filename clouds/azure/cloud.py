@@ -103,6 +103,7 @@ class AzureCloud(RentedCloud):
         return self._login.source()
 
     async def check(self) -> Identity:
+        await self._login.headers()  # no credentials is what to say first
         found = await self._arm.call("GET", self._arm.root)
         return Identity(found["displayName"], f"subscription {found['subscriptionId']}")
 

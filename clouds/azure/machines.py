@@ -149,7 +149,7 @@ def _network(name: str, place: Place, habits: Habits) -> dict[str, Any]:
         "ipConfigurations": [{"name": "main", "properties": end}],
     }
     return {
-        "networkApiVersion": "2022-11-01",
+        "networkApiVersion": "2020-11-01",
         "networkInterfaceConfigurations": [{"name": name, "properties": card}],
     }
 

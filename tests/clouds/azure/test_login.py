@@ -37,7 +37,7 @@ def settle(monkeypatch: pytest.MonkeyPatch, **names: str) -> None:
 
 
 async def test_without_credentials_the_fix_names_a_way(tmp_path: Path) -> None:
-    bare = cloud(tmp_path, subscription=SUBSCRIPTION)
+    bare = cloud(tmp_path)
     assert bare.credentials() == ""
     with pytest.raises(AuthError, match="no credentials") as caught:
         await bare.check()
