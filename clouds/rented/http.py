@@ -79,32 +79,28 @@ class Api:
             CloudError: as the provider's table says; ``TransientError`` where no whole answer
                 came, so that nobody knows what the call did.
         """
-        import httpx
-
-        client = self._opened(httpx)
         headers = {**await self._headers(), **more.get("headers", {})}
         query = {name: value for name, value in (params or {}).items() if value is not None}
         where = path if path.startswith("http") else f"{self.base}{path}"
-        try:
-            answer = await client.request(
-                method,
-                where,
-                json=json,
-                params=query or None,
-                headers=headers,
-                content=more.get("content"),
-            )
-        except httpx.TimeoutException as error:
-            raise TransientError(self._words(method, where, "no answer in time")) from error
-        except (httpx.TransportError, httpx.InvalidURL) as error:
-            words = str(error) or type(error).__name__
-            raise TransientError(self._words(method, where, words)) from error
+        body = {"json": json, "content": more.get("content")}
+        answer = await self._sent(method, where, params=query or None, headers=headers, **body)
         return self._value(answer, self._words(method, where, ""), bool(more.get("text")))
 
     async def close(self) -> None:
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
+
+    async def _sent(self, method: str, where: str, **what: Any) -> httpx.Response:
+        import httpx
+
+        try:
+            return await self._opened(httpx).request(method, where, **what)
+        except httpx.TimeoutException as error:
+            raise TransientError(self._words(method, where, "no answer in time")) from error
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            words = str(error) or type(error).__name__
+            raise TransientError(self._words(method, where, words)) from error
 
     def _opened(self, httpx: Any) -> httpx.AsyncClient:
         if self._client is None:

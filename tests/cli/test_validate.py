@@ -78,7 +78,15 @@ def test_a_file_that_runs(tmp_path: Path) -> None:
 
 def test_an_option_replaces_a_key(tmp_path: Path) -> None:
     (tmp_path / "file.yaml").write_text("run: x\nresources: {priority: 8}\n")
-    command = ("validate", "file.yaml", "--report", "--set", "resources.priority=null", "-o", "json")
+    command = (
+        "validate",
+        "file.yaml",
+        "--report",
+        "--set",
+        "resources.priority=null",
+        "-o",
+        "json",
+    )
     done = stix(*command, home=tmp_path / "home", cwd=tmp_path)
     assert done.returncode == 0, done.stdout
     (answer,) = json.loads(done.stdout)

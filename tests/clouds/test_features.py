@@ -28,7 +28,10 @@ def test_traits_are_attributes_of_the_class_or_of_its_traits() -> None:
     class Rented(Flaky):
         traits = SimpleNamespace(multi_node=False)
 
-    assert (features_of(Single)["multi-node"], features_of(Single)["machine image"]) == (False, True)
+    assert (features_of(Single)["multi-node"], features_of(Single)["machine image"]) == (
+        False,
+        True,
+    )
     assert features_of(Rented)["multi-node"] is False
 
 

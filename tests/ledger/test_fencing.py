@@ -35,7 +35,9 @@ WRITES: dict[str, Write] = {
     "open_intent": lambda db, f: db.open_intent(f, Intent("t2", "a", 1, "local", {})),
     "settle_intent": lambda db, f: db.settle_intent("t1", "failed", {}, fence=f),
     "add_cluster": lambda db, f: db.add_cluster(f, CLUSTER),
-    "update_nodes": lambda db, f: db.update_nodes(f, "t1", [{**CLUSTER["nodes"][0], "socket": "s"}]),
+    "update_nodes": lambda db, f: db.update_nodes(
+        f, "t1", [{**CLUSTER["nodes"][0], "socket": "s"}]
+    ),
     "close_cluster": lambda db, f: db.close_cluster(f, "t1", "done"),
     "add_artifact": lambda db, f: db.add_artifact(
         f, digest="d", key="a", attempt=1, name="n", kind="log", bytes=1, files=1, url="u"

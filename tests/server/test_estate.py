@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -14,8 +15,10 @@ HOME, NOW = "home1", 1_000_000.0
 OLD, YOUNG = NOW - 7200, NOW - 10
 
 
-def node(name: str = "n1", *, created: float | None = OLD, **tags: str) -> Thing:
-    marks = {"stix-home": HOME, **{k.replace("_", "-"): v for k, v in tags.items()}}
+def node(
+    name: str = "n1", tags: Mapping[str, str] | None = None, created: float | None = OLD
+) -> Thing:
+    marks = {"stix-home": HOME, **(tags or {})}
     state = NodeState.RUNNING
     return thing_of(Node(NodeRef("c", name), state, "", tags=marks, created=created), NOW)
 
@@ -30,20 +33,26 @@ def books(**more: Any) -> Books:
 
 
 LIVING = books(over={"r": False}, members={"t": frozenset({"n1"})})
-OWNED = {"stix_run": "r", "stix_token": "t"}
+OWNED = {"stix-run": "r", "stix-token": "t"}
 
 ROWS: list[tuple[str, list[Thing], Books, bool, str]] = [
-    ("of a living run", [node(**OWNED)], LIVING, False, "owns it"),
-    ("made twice", [node("n2", **OWNED)], LIVING, True, "other nodes"),
-    ("made twice just now", [node("n2", created=YOUNG, **OWNED)], LIVING, False, "owns it"),
-    ("not recorded yet", [node(stix_run="r", stix_token="u")], LIVING, False, "owns it"),
-    ("of a run that ended", [node(**OWNED)], books(over={"r": True}), True, "is over"),
-    ("of a lost engine", [node(**OWNED)], books(given_up=frozenset("t")), True, "left it"),
-    ("of an unknown run", [node(stix_run="x")], books(), True, "no run knows it"),
+    ("of a living run", [node("n1", OWNED)], LIVING, False, "owns it"),
+    ("made twice", [node("n2", OWNED)], LIVING, True, "other nodes"),
+    ("made twice just now", [node("n2", OWNED, YOUNG)], LIVING, False, "owns it"),
+    (
+        "not recorded yet",
+        [node("n1", {"stix-run": "r", "stix-token": "u"})],
+        LIVING,
+        False,
+        "owns it",
+    ),
+    ("of a run that ended", [node("n1", OWNED)], books(over={"r": True}), True, "is over"),
+    ("of a lost engine", [node("n1", OWNED)], books(given_up=frozenset("t")), True, "left it"),
+    ("of an unknown run", [node("n1", {"stix-run": "x"})], books(), True, "no run knows it"),
     ("of an unknown run, new", [node(created=YOUNG)], books(), False, "just made"),
     ("without an age", [node(created=None)], books(), True, "no run knows it"),
-    ("of another home", [node(stix_home="other")], books(), False, "another home"),
-    ("a disk in use", [disk(used_by=("n1",)), node(**OWNED)], LIVING, False, "nodes use it"),
+    ("of another home", [node("n1", {"stix-home": "other"})], books(), False, "another home"),
+    ("a disk in use", [disk(used_by=("n1",)), node("n1", OWNED)], LIVING, False, "nodes use it"),
     ("a disk of nobody", [disk()], books(), True, "nothing uses it"),
     ("a new disk", [disk(created=YOUNG)], books(), False, "0 min old"),
     ("a disk first seen now", [disk(created=None)], books(), False, "0 min old"),
@@ -55,7 +64,7 @@ ROWS: list[tuple[str, list[Thing], Books, bool, str]] = [
         True,
         "left it",
     ),
-    ("shared, nodes there", [disk(shared=True), node(**OWNED)], LIVING, False, "of this cloud"),
+    ("shared, nodes there", [disk(shared=True), node("n1", OWNED)], LIVING, False, "of this cloud"),
     ("shared, nodes to come", [disk(shared=True)], books(asked=frozenset("c")), False, "of this"),
     ("shared, idle", [disk(shared=True)], books(), True, "nothing uses it"),
     ("a disk of another home", [disk(tags={"stix-home": "o"})], books(), False, "another home"),
@@ -71,7 +80,12 @@ def test_the_verdict_on_a_thing(things: list[Thing], known: Books, orphan: bool,
 
 
 def test_alone_it_goes_by_age_and_home() -> None:
-    things = [node("a"), node("b", created=YOUNG), node("c", stix_home="other"), disk(shared=True)]
+    things = [
+        node("a"),
+        node("b", created=YOUNG),
+        node("c", {"stix-home": "other"}),
+        disk(shared=True),
+    ]
     assert [j.orphan for j in judge_alone(things, HOME, 3600, NOW)] == [True, False, False, False]
     assert [j.orphan for j in judge_alone([disk(shared=True)], HOME, 3600, NOW)] == [True]
     assert [j.orphan for j in judge_alone([node("a")], HOME, 8000, NOW)] == [False]
