@@ -109,13 +109,6 @@ class SlurmCloud:
         words = told.split()
         return STATES.get(words[0], NodeState.FAILED) if words else None
 
-    async def preemption(self, node: NodeRef) -> str | None:
-        """What Slurm says of a job that made room for another one."""
-        for listed in await self.list(Selector()):
-            if listed.ref.id == node.id and listed.state is NodeState.PREEMPTED:
-                return listed.reason
-        return None
-
     async def _nodes(self, job: jobs.Job) -> Nodes:
         account = await self._login.account()
         return jobs.nodes(self.name, job, account.base, account.sockets)

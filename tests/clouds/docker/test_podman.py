@@ -39,17 +39,18 @@ class TestPodman(CloudConformance):
         return Bench(lambda: PodmanCloud(config), offer, Demand(cpus=1), 4, remains)
 
 
-class TestPodmanRunner(RunnerConformance):
-    @pytest.fixture(scope="class")
-    def container(self, podman: ContainerEngine) -> Iterator[str]:
-        tmpfs = {"/home": "rw,mode=1777", "/tmp": "rw,mode=1777"}
-        host = {"NetworkMode": "host", "Tmpfs": tmpfs, "CapDrop": ["ALL"]}
-        script = "sleep 1000 & wait $!"
-        own: dict[str, Any] = {"Env": ["HOME=/home"], "User": "1000:1000"}
-        made = podman.run("sh", "-c", script, **own, HostConfig=host)
-        yield made
-        podman.remove(made)
+@pytest.fixture(scope="module")
+def container(podman: ContainerEngine) -> Iterator[str]:
+    tmpfs = {"/home": "rw,mode=1777", "/tmp": "rw,mode=1777"}
+    host = {"NetworkMode": "host", "Tmpfs": tmpfs, "CapDrop": ["ALL"]}
+    script = "sleep 1000 & wait $!"
+    own: dict[str, Any] = {"Env": ["HOME=/home"], "User": "1000:1000"}
+    made = podman.run("sh", "-c", script, **own, HostConfig=host)
+    yield made
+    podman.remove(made)
 
+
+class TestPodmanRunner(RunnerConformance):
     @pytest.fixture
     async def runner(self, podman: ContainerEngine, container: str) -> AsyncIterator[Runner]:
         api = ContainerApi(podman.socket)

@@ -84,14 +84,12 @@ async def test_a_job_that_makes_room_for_another_is_preempted(
     cloud: SlurmCloud, slurm: SlurmBed
 ) -> None:
     node = (await cloud.create(await wish(cloud, 1, SMALL)))[0]
-    assert await cloud.preemption(node.ref) is None
     other = slurm.run(
         "sbatch", "--parsable", "-p", "urgent", f"-N{NODES}", "--exclusive", "-o", "/dev/null",
         "--wrap", "sleep 60",
     ).strip()  # fmt: skip
     gone = await becomes(cloud, node, NodeState.PREEMPTED)
     assert gone.reason.startswith("PREEMPTED")
-    assert "PREEMPTED" in (await cloud.preemption(node.ref) or "")
     assert await cloud.describe(node.ref) is NodeState.PREEMPTED
     slurm.run("scancel", other)
     again = await cloud.create(await wish(cloud, 1, SMALL))
@@ -104,7 +102,6 @@ async def test_a_node_that_fails_is_no_preemption(cloud: SlurmCloud, slurm: Slur
     gone = await becomes(cloud, node, NodeState.FAILED)
     slurm.all_idle()
     assert gone.reason.startswith("NODE_FAIL")
-    assert await cloud.preemption(node.ref) is None
 
 
 async def test_a_job_that_somebody_cancelled_is_terminated(
