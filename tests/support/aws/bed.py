@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import functools
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -24,6 +26,7 @@ from tests.support.hosts import HostFarm, Image
 from tests.support.s3 import _free_ports
 
 START_SECONDS = 60.0
+PR_SET_PDEATHSIG = 1
 REGION, OTHER_REGION = "us-east-1", "us-west-2"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": GOOD_KEY, "AWS_SECRET_ACCESS_KEY": "stix-test-secret"}
 LOCAL = {
@@ -39,8 +42,9 @@ def moto() -> Iterator[int]:
     port = _free_ports(1)[0]
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     env = {**os.environ, "MOTO_EC2_LOAD_DEFAULT_AMIS": "true"}
+    quiet = subprocess.DEVNULL
     process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env
+        command, stdout=quiet, stderr=quiet, env=env, preexec_fn=_end_with_parent
     )
     try:
         end = time.monotonic() + START_SECONDS
@@ -52,6 +56,11 @@ def moto() -> Iterator[int]:
     finally:
         process.kill()
         process.wait()
+
+
+def _end_with_parent() -> None:
+    """A test that is killed cleans up nothing: have the kernel do it."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _answers(port: int) -> bool:
