@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from stix.clouds.base import CreateRequest, NodeState
 from stix.clouds.config import CloudConfig
 from stix.clouds.docker import DockerCloud, PodmanCloud, spec
 from stix.clouds.docker.refusals import refused
-from stix.clouds.docker.settings import read, socket_of
+from stix.clouds.docker.settings import SETTINGS, read, socket_of
 from stix.clouds.errors import (
     AuthError,
     CapacityError,
@@ -170,3 +171,10 @@ def test_where_the_engine_listens(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     monkeypatch.delenv("CONTAINER_HOST")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     assert PodmanCloud(config).credentials() == str(tmp_path / "podman" / "podman.sock")
+
+
+def test_the_page_names_every_setting() -> None:
+    page = Path(__file__).parents[3] / "docs" / "clouds" / "docker.md"
+    block = yaml.safe_load(page.read_text().split("```yaml\n")[1].split("```")[0])["docker"]
+    assert {*block, "host"} == {setting.name for setting in SETTINGS}
+    assert read("docker", block).accelerators == {"A100": 2}

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from stix.clouds.base import CreateRequest, NodeState
 from stix.clouds.errors import (
@@ -18,7 +19,9 @@ from stix.clouds.errors import (
     TransientError,
 )
 from stix.clouds.hosts import HostFacts
+from stix.clouds.settings import read_settings
 from stix.clouds.slurm import jobs
+from stix.clouds.slurm.login import SETTINGS
 from stix.clouds.slurm.refusals import STATES, hopeless, refused
 from stix.plan.offers import Demand, Offer
 
@@ -161,3 +164,10 @@ def test_the_script_holds_no_path_of_ours() -> None:
     text = jobs.script(REQUEST, "~/.stix", "/tmp/stix-1000")
     assert str(Path.cwd()) not in text
     assert text.startswith("#!/bin/sh\n")
+
+
+def test_the_page_names_every_setting() -> None:
+    page = Path(__file__).parents[3] / "docs" / "clouds" / "slurm.md"
+    block = yaml.safe_load(page.read_text().split("```yaml\n")[1].split("```")[0])["slurm"]
+    assert {*block} == {setting.name for setting in SETTINGS}
+    assert read_settings("slurm", block, SETTINGS)["partitions"] == ("gpu", "cpu")
