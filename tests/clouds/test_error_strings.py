@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from stix.clouds.errors import CapacityError
+from stix.clouds.libcloud.errors import TABLES as LIBCLOUD
 from stix.clouds.rented.failures import ErrorTable, Failure
 
 FOLDER = Path(__file__).with_name("error_strings")
@@ -29,6 +30,8 @@ def rows() -> Iterator[tuple[str, Failure, str, str]]:
 
 
 def table_of(cloud: str) -> ErrorTable:
+    if cloud in LIBCLOUD:
+        return LIBCLOUD[cloud]
     module = importlib.import_module(f"stix.clouds.{KEYWORDS.get(cloud, cloud)}.errors")
     table: ErrorTable = module.ERRORS
     return table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -45,3 +46,22 @@ def offer_of(cloud: str, region: str, instance_type: str, *, spot: bool = False)
         cloud=cloud, region=region, instance_type=instance_type, spot=spot
     )
     return found[0]
+
+
+def offers_of(
+    adapter: type[RentedCloud],
+    double: Double,
+    home: Path,
+    settings: Mapping[str, Any] | None = None,
+) -> Sequence[Offer]:
+    """What a cloud offers whose prices are those of its own API."""
+
+    async def ask() -> Sequence[Offer]:
+        known = {"endpoint_url": double.url, **(settings or {})}
+        cloud = adapter(CloudConfig(home=home, socket_dir=home, settings=known))
+        try:
+            return await cloud.offers()
+        finally:
+            await cloud.close()
+
+    return asyncio.run(ask())
