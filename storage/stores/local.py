@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
+import hashlib
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -14,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
-from stix.storage.base import NotInStore, StorageError
+from stix.storage.base import Denied, Location, NotInStore, StorageError
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -78,6 +81,39 @@ class LocalStore:
                     return False
         return True
 
+    def version(self, url: str) -> str:
+        """The digest of the content, which is read for it."""
+        with self.errors(url):
+            return hashlib.sha256(Path(self.path(url)).read_bytes()).hexdigest()
+
+    def put_if_match(self, url: str, data: bytes, version: str) -> bool:
+        """Replace the file; sure among writers that use this same call on one machine."""
+        path = Path(self.path(url))
+        with self.errors(url), _locked(path.parent):
+            try:
+                if self.version(url) != version:
+                    return False
+            except NotInStore:
+                return False
+            with self._temporary(path, data) as temporary:
+                temporary.replace(path)
+        return True
+
+    def copy(self, source: str, target: str) -> bool:
+        try:
+            original, path = Path(self.path(source)), Path(self.path(target))
+        except StorageError:
+            return False
+        with self.errors(source), self._temporary(path, b"") as temporary:
+            shutil.copyfile(original, temporary)
+            temporary.replace(path)
+        return True
+
+    def location(self, url: str) -> Location:
+        """This machine: where it stands is not known."""
+        self.path(url)
+        return Location("local", "")
+
     @contextmanager
     def _temporary(self, path: Path, data: bytes) -> Iterator[Path]:
         """A complete file beside ``path``, gone in the end unless it was renamed."""
@@ -109,4 +145,15 @@ class LocalStore:
         except OSError as error:
             reason = error.strerror or type(error).__name__
             fix = _FIXES.get(error.errno or 0, "Check the disk and the path.")
-            raise StorageError(f"{url}: {reason}.", fix=fix) from error
+            kind = Denied if isinstance(error, PermissionError) else StorageError
+            raise kind(f"{url}: {reason}.", fix=fix) from error
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

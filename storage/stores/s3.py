@@ -3,35 +3,49 @@
 from __future__ import annotations
 
 import http.client
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from stix.storage.base import NotInStore, StorageError
+from stix.storage.base import Denied, NotInStore, StorageError
+from stix.storage.stores.common import PerProcess
+from stix.storage.stores.s3_bulk import S3Bulk
+from stix.storage.stores.s3_more import S3Abilities
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 _DENIED = "Check the credentials (the usual AWS chain, or this store's options) and their rights."
-_FIXES = {
+_REFUSALS = {
     "AccessDenied": _DENIED,
+    "AllAccessDisabled": _DENIED,
     "403": _DENIED,
+    "Forbidden": _DENIED,
     "InvalidAccessKeyId": "The server does not know this access key: check the credentials.",
+    "InvalidClientTokenId": "The server does not know this access key: check the credentials.",
     "SignatureDoesNotMatch": "The secret key does not belong to the access key: check both.",
     "ExpiredToken": "Sign in again: the session token has expired.",
+    "ExpiredTokenException": "Sign in again: the session token has expired.",
+    "TokenRefreshRequired": "Sign in again: the session token has expired.",
+    "InvalidToken": "Sign in again: the session token is not valid here.",
     "RequestTimeTooSkewed": "Set this machine's clock: it differs too much from the server's.",
-    "NoSuchBucket": "Create the bucket, or check its name and the endpoint.",
-    "PermanentRedirect": "Set the bucket's own region.",
-    "AuthorizationHeaderMalformed": "Set the bucket's own region.",
+    "RequestExpired": "Set this machine's clock: it differs too much from the server's.",
     "NoCredentialsError": "Sign in (aws configure, environment, role) or set anon for public data.",
     "PartialCredentialsError": "Give both the access key and the secret key.",
     "ProfileNotFound": "Check the profile's name in ~/.aws/config.",
+}
+_FIXES = {
+    "NoSuchBucket": "Create the bucket, or check its name and the endpoint.",
+    "PermanentRedirect": "Set the bucket's own region.",
+    "AuthorizationHeaderMalformed": "Set the bucket's own region.",
+    "BucketNotEmpty": "Delete what is in it first, or force the deletion.",
+    "BucketAlreadyExists": "Names of buckets are shared by all accounts: choose another name.",
     "EndpointConnectionError": "Check endpoint_url and the network.",
     "ConnectTimeoutError": "Check endpoint_url and the network.",
+    "InvalidBucketName": "Choose a name of 3 to 63 lower-case letters, digits and hyphens.",
 }
+_MISSING = {"NoSuchKey", "NoSuchBucket", "404", "NotFound", "NoSuchUpload"}
 _TAKEN = {"PreconditionFailed", "412"}
 _CONFLICT = {"ConditionalRequestConflict", "409"}
 
@@ -44,6 +58,7 @@ class S3Options:
         endpoint_url: Of a server other than AWS.
         addressing_style: ``path`` or ``virtual``; by default ``path`` with an ``endpoint_url``.
         anon: Send no credentials, for public buckets.
+        role: ARN of the role that is taken, narrowed to a prefix, to lend credentials.
     """
 
     endpoint_url: str | None = None
@@ -54,9 +69,10 @@ class S3Options:
     token: str | None = field(default=None, repr=False)
     addressing_style: str | None = None
     anon: bool = False
+    role: str | None = None
 
-    def arguments(self) -> dict[str, Any]:
-        """For ``s3fs.S3FileSystem``."""
+    def config(self) -> dict[str, Any]:
+        """For ``botocore.config.Config``."""
         config: dict[str, Any] = {
             "connect_timeout": 10,
             "read_timeout": 60,
@@ -69,6 +85,10 @@ class S3Options:
         style = self.addressing_style or ("path" if self.endpoint_url else None)
         if style:
             config["s3"] = {"addressing_style": style}
+        return config
+
+    def arguments(self) -> dict[str, Any]:
+        """For ``s3fs.S3FileSystem``."""
         return {
             "anon": self.anon,
             "endpoint_url": self.endpoint_url,
@@ -76,11 +96,11 @@ class S3Options:
             "secret": self.secret,
             "token": self.token,
             "client_kwargs": {"region_name": self.region} if self.region else {},
-            "config_kwargs": config,
+            "config_kwargs": self.config(),
         }
 
 
-class S3Store:
+class S3Store(S3Bulk, S3Abilities):
     """Buckets, addressed as ``s3://bucket/key``.
 
     `put_if_absent` is a PUT with ``If-None-Match: *``, which AWS honours since 2024; a server
@@ -90,20 +110,24 @@ class S3Store:
         options: The fields of `S3Options`.
     """
 
-    scheme = "s3"
+    scheme: ClassVar[str] = "s3"
+    takes = S3Options
+    denied_fix: ClassVar[str] = _DENIED
 
     def __init__(self, **options: Any) -> None:
-        self._options = S3Options(**options)
-        self._lock = Lock()
-        self._filesystems: dict[int, AbstractFileSystem] = {}
+        self._options = self.settle(self.takes(**options))
+        self._filesystems = PerProcess(self._make)
+        self._clients = PerProcess(self.make_clients)
+
+    def settle(self, options: S3Options) -> S3Options:
+        """The options with what files and variables of this provider add to them."""
+        return options
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._options.endpoint_url or 'AWS'})"
 
     def filesystem(self) -> AbstractFileSystem:
-        # By process: its connections and its event loop's thread do not survive a fork. The
-        # parent's is kept, since its end would try to close connections from the wrong process.
-        with self._lock:
-            if os.getpid() not in self._filesystems:
-                self._filesystems[os.getpid()] = self._make()
-            return self._filesystems[os.getpid()]
+        return self._filesystems.get()
 
     def _make(self) -> AbstractFileSystem:
         from s3fs import S3FileSystem
@@ -116,12 +140,14 @@ class S3Store:
     def path(self, url: str) -> str:
         scheme, separator, path = url.partition("://")
         bucket = path.partition("/")[0]
-        if scheme.lower() != "s3" or not separator or not bucket:
-            raise StorageError("This is not an S3 URL.", fix="Write s3://bucket/key.")
+        if scheme.lower() != self.scheme or not separator or not bucket:
+            raise StorageError(
+                f"This is not a URL of {self.scheme}://.", fix=f"Write {self.scheme}://bucket/key."
+            )
         if "@" in bucket or ":" in bucket:
             raise StorageError(
-                "An S3 URL names a bucket only, without credentials or a host.",
-                fix="Give credentials by the usual AWS chain and the host by endpoint_url.",
+                "A URL names a bucket only, without credentials or a host.",
+                fix="Give credentials by the provider's own files and the host by endpoint_url.",
             )
         return path
 
@@ -140,7 +166,7 @@ class S3Store:
                 except FileExistsError:
                     return False
                 except OSError as error:
-                    code = _code(error)
+                    code = code_of(error)
                     if code in _TAKEN:
                         return False
                     if code not in _CONFLICT:
@@ -155,19 +181,28 @@ class S3Store:
         try:
             yield
         except FileNotFoundError as error:
-            code = _code(error)
-            what = "The bucket of " if code == "NoSuchBucket" else ""
-            raise NotInStore(
-                f"{what}{url} does not exist.", fix=_FIXES.get(code, "Check the name.")
-            ) from None
+            raise self._missing(url, code_of(error)) from None
         except (OSError, BotoCoreError, ClientError, HttpError, http.client.HTTPException) as error:
             # Without the cause: its text may quote the request.
-            code = _code(error)
-            fix = _FIXES.get(code, _DENIED if isinstance(error, PermissionError) else "Try again.")
-            raise StorageError(f"{url}: the server or its client says {code}.", fix=fix) from None
+            raise self._refusal(url, error) from None
+
+    def _missing(self, url: str, code: str) -> NotInStore:
+        what = "The bucket of " if code == "NoSuchBucket" else ""
+        fix = _FIXES.get(code, "Check the name.")
+        return NotInStore(f"{what}{url} does not exist.", fix=fix)
+
+    def _refusal(self, url: str, error: Exception) -> StorageError:
+        code = code_of(error)
+        if code in _MISSING:
+            return self._missing(url, code)
+        said = f"{url}: the server or its client says {code}."
+        if code in _REFUSALS or isinstance(error, PermissionError):
+            fix = _REFUSALS.get(code, _DENIED)
+            return Denied(said, fix=self.denied_fix if fix == _DENIED else fix)
+        return StorageError(said, fix=_FIXES.get(code, "Try again."))
 
 
-def _code(error: BaseException) -> str:
+def code_of(error: BaseException) -> str:
     """The server's name for the error, or else its class."""
     for link in (error, error.__cause__):
         response = getattr(link, "response", None)

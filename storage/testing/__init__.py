@@ -1,6 +1,12 @@
 """What every store must do. A store joins by a subclass of each suite with one fixture."""
 
-from stix.storage.testing.artifacts import ArtifactConformance
-from stix.storage.testing.stores import Place, StoreConformance
+import pytest
 
-__all__ = ["ArtifactConformance", "Place", "StoreConformance"]
+for _room in ("artifacts", "store_objects", "store_listing", "store_writers", "store_abilities"):
+    pytest.register_assert_rewrite(f"{__name__}.{_room}")
+
+from stix.storage.testing.artifacts import ArtifactConformance  # noqa: E402
+from stix.storage.testing.place import At, Check, Place  # noqa: E402
+from stix.storage.testing.stores import LargeObjects, StoreConformance  # noqa: E402
+
+__all__ = ["ArtifactConformance", "At", "Check", "LargeObjects", "Place", "StoreConformance"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stix.storage.testing import ArtifactConformance, Place, StoreConformance
+from stix.storage.testing import ArtifactConformance, LargeObjects, Place, StoreConformance
 
 
 class Files:
@@ -18,4 +18,9 @@ class TestLocalStore(Files, StoreConformance):
 
 
 class TestLocalArtifacts(Files, ArtifactConformance):
+    pass
+
+
+@pytest.mark.full
+class TestLargeFiles(Files, LargeObjects):
     pass

