@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -151,6 +151,16 @@ class SlurmBed:
     def all_idle(self) -> None:
         """Wait until all nodes are up and free."""
         _until(lambda: self._idle() == NODES, f"see {self.folder}: nodes do not come up")
+
+    def revive(self, node: str) -> None:
+        """Have a node back that was set DOWN: it may come by itself, or must be told."""
+
+        def back() -> bool:
+            with suppress(SlurmUnavailable):  # said of a node that is back
+                self.run("scontrol", "update", f"NodeName={node}", "State=RESUME")
+            return self._idle() == NODES
+
+        _until(back, f"node {node} does not come back")
 
     def _idle(self) -> int:
         try:

@@ -100,7 +100,7 @@ async def test_a_node_that_fails_is_no_preemption(cloud: SlurmCloud, slurm: Slur
     node = (await cloud.create(await wish(cloud, 1, SMALL)))[0]
     slurm.run("scontrol", "update", f"NodeName={node.address}", "State=DOWN", "Reason=test")
     gone = await becomes(cloud, node, NodeState.FAILED)
-    slurm.all_idle()
+    slurm.revive(node.address)
     assert gone.reason.startswith("NODE_FAIL")
 
 
