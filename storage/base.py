@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from stix.errors import StixError
 
@@ -186,3 +186,43 @@ class CanCopyInside(Protocol):
 
     def copy(self, source: str, target: str) -> bool:
         """False where the store cannot do it between these two."""
+
+
+@runtime_checkable
+class HasBulk(Protocol):
+    """A client made for many objects and for large ones serves it."""
+
+    def bulk(self, url: str) -> tuple[Any, str] | None:
+        """``obstore``'s store for the bucket of ``url``, and the key; None where it cannot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a large object that the server has. ``tag``: its word for the part's content."""
+
+    size: int
+    tag: str
+
+
+@runtime_checkable
+class HasParts(Store, Protocol):
+    """Large objects are written by parts, which the server keeps until they become the object."""
+
+    def begin_parts(self, url: str, identity: str) -> str:
+        """Begin an upload; its name. ``identity``: a word for what will be written."""
+
+    def list_parts(self, url: str, upload: str) -> Mapping[int, Part]:
+        """The parts that are there, by number from 0.
+
+        Raises:
+            NotInStore: There is no such upload.
+        """
+
+    def put_part(self, url: str, upload: str, number: int, data: bytes) -> Part:
+        """Write a part. The server checks it against a digest that is sent with it."""
+
+    def finish_parts(self, url: str, upload: str, parts: Sequence[Part]) -> None:
+        """Make all parts, in order, the object, in one step."""
+
+    def abort_parts(self, url: str, upload: str) -> None:
+        """Drop the parts. Silent where there is no such upload."""
