@@ -20,6 +20,7 @@ from stix.flows.placing import moved
 from stix.ledger import Fenced
 from stix.recovery.events import Cancelled, Event, NodeLost, event_from_dict
 from stix.spec.states import AttemptState
+from stix.tasks.checkpoint import last_checkpoint
 from stix.tasks.collect import collect, store_logs
 from stix.tasks.failures import FAILURE, StepFailed
 from stix.tasks.place import place
@@ -85,6 +86,7 @@ class AttemptRun:
         """Release the nodes and keep the logs. ``event`` is remembered first."""
         if event is not None and FAILURE not in self.attempt.steps:
             await self.attempt.finish_step(FAILURE, event.to_dict())
+            await last_checkpoint(self.attempt, event)
         await self._release()
         if event is not None:
             await self._keep_logs()

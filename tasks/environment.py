@@ -33,6 +33,13 @@ def output_path(node: Node, attempt: Attempt, name: str) -> str:
     return posixpath.normpath(posixpath.join(work_dir(node), declared))
 
 
+def checkpoint_path(node: Node, attempt: Attempt) -> str:
+    """The directory that is kept while the stage runs."""
+    wanted = attempt.spec.checkpoint
+    assert wanted is not None
+    return posixpath.normpath(posixpath.join(work_dir(node), wanted.path))
+
+
 def _variable(name: str) -> str:
     return "".join(c if c.isalnum() else "_" for c in name).upper()
 
@@ -83,6 +90,8 @@ def variables(attempt: Attempt, node: Node, *, setup: bool = False) -> dict[str,
         env[f"STIX_INPUT_{_variable(name)}"] = input_path(node, attempt, name)
     for name in stage.outputs:
         env[f"STIX_OUTPUT_{_variable(name)}"] = output_path(node, attempt, name)
+    if stage.checkpoint is not None:
+        env["STIX_CHECKPOINT_DIR"] = checkpoint_path(node, attempt)
     for name, value in point.params.items():
         env[f"STIX_MATRIX_{_variable(name)}"] = value
         env[name] = value

@@ -9,6 +9,7 @@ from prefect import task
 from stix.engine.runtime import ATTEMPT, Attempt
 from stix.recovery.events import OutOfMemory, SetupFailed, TimedOut, UserError
 from stix.remote.agent import JobStatus
+from stix.tasks.checkpoint import checkpointing
 from stix.tasks.failures import StepFailed
 from stix.tasks.jobs import Command, exit_code_of, run_command
 
@@ -49,7 +50,8 @@ async def _within_timeout(attempt: Attempt, kind: str, script: str) -> JobStatus
             await attempt.finish_step("clock", {"started": time.time()})
         left = max(0.0, attempt.steps["clock"]["started"] + timeout - time.time())
     try:
-        return await run_command(attempt, Command(kind, script, left))
+        async with checkpointing(attempt if kind == "run" else None):
+            return await run_command(attempt, Command(kind, script, left))
     except TimeoutError as error:
         message = f"the stage was stopped after its timeout of {timeout:g} s"
         raise StepFailed(TimedOut(detail=message), message) from error

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prefect import task
+from prefect.logging import get_run_logger
 
 from stix.clouds.base import Node
 from stix.clouds.errors import CloudError
@@ -22,7 +23,8 @@ from stix.remote.local import LocalRunner
 from stix.spec.storage import is_url
 from stix.storage.base import StorageError
 from stix.storage.transfer import fetch
-from stix.tasks.environment import input_path, work_dir
+from stix.tasks.checkpoint import latest_digest
+from stix.tasks.environment import checkpoint_path, input_path, work_dir
 from stix.tasks.failures import StepFailed
 from stix.tasks.jobs import client_of, reach_again, runner_of
 
@@ -52,7 +54,19 @@ async def sync(run_id: str, stage: str, attempt: int) -> None:
     await _claim_shared(current)
     hosts = one_per_host(current.nodes)
     await asyncio.gather(*(_sync_node(current, node, node in hosts) for node in current.nodes))
+    await _restore(current)
     await current.finish_step("sync", {})
+
+
+async def _restore(attempt: Attempt) -> None:
+    """Put the latest checkpoint of an earlier attempt back, on the first node."""
+    digest = await latest_digest(attempt)
+    if not digest:
+        return
+    head = min(attempt.nodes, key=lambda node: node.rank)
+    place = Delivery(checkpoint_path(head, attempt), digest=digest)
+    await _deliver_all(attempt, head, [place])
+    get_run_logger().info("goes on from checkpoint %s", digest[:12])
 
 
 def one_per_host(nodes: Sequence[Node]) -> list[Node]:
@@ -87,7 +101,7 @@ def deliveries(attempt: Attempt, node: Node) -> list[Delivery]:
 def deliveries_wanted(attempt: Attempt) -> bool:
     """Whether this step has anything to do."""
     spec = attempt.spec
-    return bool(spec.workdir or attempt.inputs or spec.file_mounts)
+    return bool(spec.workdir or attempt.inputs or spec.file_mounts or spec.checkpoint)
 
 
 async def _claim_shared(attempt: Attempt) -> None:
@@ -112,8 +126,11 @@ async def _claim_shared(attempt: Attempt) -> None:
 async def _sync_node(attempt: Attempt, node: Node, first: bool) -> None:
     """Bring everything; what hosts share only by the first node on its host."""
     wanted = [d for d in deliveries(attempt, node) if first or not d.shared]
-    if not wanted:
-        return
+    if wanted:
+        await _deliver_all(attempt, node, wanted)
+
+
+async def _deliver_all(attempt: Attempt, node: Node, wanted: Sequence[Delivery]) -> None:
     runner = await runner_of(attempt, node)
     while True:
         try:

@@ -6,6 +6,7 @@ from typing import Self
 
 from stix.ledger.artifacts import Artifacts
 from stix.ledger.breakers import Breakers
+from stix.ledger.checkpoints import Checkpoints
 from stix.ledger.database import Database
 from stix.ledger.events import Events
 from stix.ledger.history import Earlier
@@ -20,7 +21,9 @@ from stix.ledger.stages import Stages
 _HELLO = Statement.of("SELECT 1")
 
 
-class Ledger(Leases, Runs, Stages, Plans, Intents, Money, Artifacts, Events, Earlier, Breakers):
+class Ledger(
+    Leases, Runs, Stages, Plans, Intents, Money, Artifacts, Events, Earlier, Breakers, Checkpoints
+):
     """One PostgreSQL database, through ten connections.
 
     Every write is one statement. Those for a run take a ``Fence`` and raise ``Fenced`` when it no

@@ -119,6 +119,12 @@ class HostAgent:
         """cpus, memory_gib, accelerators, python, home, disk_free_gib, system, machine, host."""
         return await self._call("info", {})
 
+    async def snapshot(self, source: str, target: str, seconds: float) -> dict[str, Any]:
+        """Copy a directory as it was at one moment; see the agent's ``snapshot``."""
+        return await self._call(
+            "snapshot", {"source": source, "target": target, "seconds": seconds}
+        )
+
     async def bridge_command(self) -> Sequence[str]:
         """The command that joins its standard streams to a socket given as last argument."""
         await self.ensure()

@@ -16,6 +16,7 @@ from pydantic import (
 
 from stix.spec import forms, values
 from stix.spec.base import Accepts, Also, Spec, bad
+from stix.spec.checkpoint import CheckpointSpec
 from stix.spec.edges import InputSpec, OutputSpec
 from stix.spec.envs import (
     Envs,
@@ -75,6 +76,7 @@ class StageSpec(TaskApi, Spec):
         recovery: What to do when something goes wrong, by kind of event.
         cache: Whether outputs of an earlier run may serve; default: true if it declares outputs.
         timeout: Time for one attempt, in seconds or such as ``30m``.
+        checkpoint: A directory that is kept while the stage runs, for its next attempt.
         estimate: What is expected of one run: its time, the sizes of its data; for the plan.
         volumes: Path on the node to a volume.
         managed_secrets: Secrets that lie in SkyPilot's server, by reference.
@@ -124,6 +126,7 @@ class StageSpec(TaskApi, Spec):
     cache: Annotated[bool | None, Field(strict=True)] = None
     timeout: Duration | None = None
     estimate: EstimateSpec | None = None
+    checkpoint: CheckpointSpec | None = None
     # Parsed so that SkyPilot's files load; stix.spec.support says which of them act.
     volumes: dict[str, VolumeMount] = Field(default_factory=dict)
     volume_mounts: list[ResolvedVolume] | None = None

@@ -193,7 +193,7 @@ _ACCELERATORS = {
 
 STAGE: dict[str, Status | Cases] = {
     **_used("name num_nodes resources file_mounts setup run envs needs"),
-    **_used("matrix max_parallel allowed_failures when recovery cache timeout estimate"),
+    **_used("matrix max_parallel allowed_failures when recovery cache timeout estimate checkpoint"),
     "workdir": Cases(
         _workdir,
         {
