@@ -35,6 +35,13 @@ def test_skip(tmp_path: Path, name: str, ci: str, code: int, said: str) -> None:
 
 
 @pytest.mark.parametrize("ci", ["true", ""])
+def test_a_check_that_does_not_apply_may_be_skipped(tmp_path: Path, ci: str) -> None:
+    skip = "pytest.skip('does not apply: the cloud is not CanStop')"
+    (tmp_path / "test_suite.py").write_text(f"import pytest\ndef test_a(): {skip}\n")
+    assert run(tmp_path, ci).returncode == 0
+
+
+@pytest.mark.parametrize("ci", ["true", ""])
 def test_documents_of_third_parties_may_be_absent_and_it_is_said(tmp_path: Path, ci: str) -> None:
     (tmp_path / "test_corpus.py").write_text(CORPUS)
     done = run(tmp_path, ci)
