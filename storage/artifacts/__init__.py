@@ -1,6 +1,8 @@
 """Named by content: chunks and manifests in any store."""
 
+from stix.storage.artifacts.garbage import Collected, Wish
+from stix.storage.artifacts.guard import Timing
 from stix.storage.artifacts.manifest import Entry, Manifest
 from stix.storage.artifacts.store import ArtifactStore, Stored
 
-__all__ = ["ArtifactStore", "Entry", "Manifest", "Stored"]
+__all__ = ["ArtifactStore", "Collected", "Entry", "Manifest", "Stored", "Timing", "Wish"]

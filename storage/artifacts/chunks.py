@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, BinaryIO, Self, TypeVar
 
 from stix.storage.artifacts.manifest import CHUNK_SIZE, sha256
 from stix.storage.base import Corrupt, NotInStore
-from stix.storage.registry import join
 
 if TYPE_CHECKING:
-    from stix.storage.base import Store
+    from stix.storage.artifacts.guard import Timing
+    from stix.storage.artifacts.objects import Objects
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -33,27 +33,35 @@ ASK_FIRST = 2**20
 class Chunks:
     """The folder ``chunks/`` of an artifact store."""
 
-    def __init__(self, store: Store, url: str) -> None:
-        self._store = store
-        self._url = url
+    def __init__(self, objects: Objects, timing: Timing) -> None:
+        self._store = objects.store
+        self._objects = objects
+        self._timing = timing
         self.put_slots = BoundedSemaphore(WINDOW)
         self.get_slots = BoundedSemaphore(WINDOW)
 
     def url(self, digest: str) -> str:
-        return join(self._url, "chunks", digest[:2], digest)
+        return self._objects.at("chunks", digest[:2], digest)
 
     def put(self, data: bytes) -> tuple[str, bool]:
-        """Store ``data``; its digest, and whether it was new."""
+        """Store ``data``; its digest, and whether it was new.
+
+        One that exists is written again where it is not fresh: see `stix.storage.artifacts.guard`.
+        """
         digest = sha256(data)
         url = self.url(digest)
-        if len(data) >= ASK_FIRST and self.has(digest):
-            return digest, False
-        return digest, self._store.put_if_absent(url, data)
+        age = self._objects.age(url) if len(data) >= ASK_FIRST else None
+        if age is None:
+            if self._store.put_if_absent(url, data):
+                return digest, True
+            age = self._objects.age(url)
+        if not self._timing.fresh(age):
+            self._store.put(url, data)
+        return digest, False
 
-    def has(self, digest: str) -> bool:
-        url = self.url(digest)
-        with self._store.errors(url):
-            return bool(self._store.filesystem().exists(self._store.path(url)))
+    def all_there(self, digests: Iterable[str]) -> bool:
+        """Whether none is missing."""
+        return self._objects.all_there(self.url(digest) for digest in digests)
 
     def get(self, digest: str) -> bytes:
         """The chunk, verified.

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import io
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from stix.storage.artifacts.chunks import Chunks, Upload, ordered
+from stix.storage.artifacts.garbage import Collected, Garbage, Wish
+from stix.storage.artifacts.guard import TIMING, Guard, Notices, Timing
 from stix.storage.artifacts.manifest import FILE_MODE, Entry, Manifest, build, decode, is_digest
+from stix.storage.artifacts.objects import Objects
 from stix.storage.artifacts.restore import restore
 from stix.storage.artifacts.scan import scan
 from stix.storage.artifacts.tars import read_tar, write_tar
-from stix.storage.base import Corrupt, NotInStore
+from stix.storage.base import Corrupt, NotInStore, StorageError, Store
 from stix.storage.registry import as_url, join, open_store
+
+TRIES = 5
+"""How often a path is sent where a collection took a part of it meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +46,29 @@ class ArtifactStore:
     """Artifacts below one URL: ``chunks/<2>/<sha256>`` and ``manifests/<2>/<sha256>.json``.
 
     A manifest is written after all of its chunks: it is the commit. Whatever dies half way leaves
-    chunks that no manifest names, which are harmless. Methods block and may be called from many
-    threads and processes at once.
+    chunks that no manifest names, which are harmless and are collected when they are old. Methods
+    block and may be called from many threads and processes at once.
 
     Args:
         url: Such as ``file:///path`` or ``s3://bucket/prefix``.
+        timing: When objects are old; the same for all who use the store.
+        store: Instead of the one that the registry opens for ``url``.
         options: For the store, see its class.
     """
 
-    def __init__(self, url: str, **options: object) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        timing: Timing = TIMING,
+        store: Store | None = None,
+        **options: object,
+    ) -> None:
         self.url = as_url(url).rstrip("/")
-        self._store = open_store(url, **options)
-        self._chunks = Chunks(self._store, self.url)
+        self._store = store if store is not None else open_store(url, **options)
+        self._objects = Objects(self._store, self.url)
+        self._guard = Guard(self._objects, timing)
+        self._chunks = Chunks(self._objects, timing)
 
     def put_path(self, path: str | os.PathLike[str]) -> Stored:
         """Store a file or a folder.
@@ -77,14 +95,66 @@ class ArtifactStore:
         Args:
             limit: Most bytes that its files may hold together.
         """
-        return self._put(lambda upload: read_tar(source, upload, limit))
+        return self._put(lambda upload: read_tar(source, upload, limit), tries=1)
 
-    def _put(self, send: Callable[[Upload], Manifest]) -> Stored:
-        with Upload(self._chunks) as upload:
-            manifest = send(upload)
-        digest = manifest.digest()
-        self._store.put_if_absent(self.url_of(digest), manifest.encode())
-        return Stored(digest, manifest.bytes, manifest.files, upload.new_bytes)
+    def _put(self, send: Callable[[Upload], Manifest], tries: int = TRIES) -> Stored:
+        """``send`` until all of what it sent is there at once; a stream can be sent only once."""
+        new_bytes = 0
+        for _ in range(tries):
+            begun, since = self._guard.look(), time.monotonic()
+            with Upload(self._chunks) as upload:
+                manifest = send(upload)
+            new_bytes += upload.new_bytes
+            if self._commit(manifest, begun, since):
+                return Stored(manifest.digest(), manifest.bytes, manifest.files, new_bytes)
+        raise StorageError(
+            "What the artifact shares with old ones was collected as garbage meanwhile.",
+            fix="Try again.",
+        )
+
+    def _commit(self, manifest: Manifest, begun: Notices, since: float) -> bool:
+        """Write the manifest, unless a chunk is gone; see `stix.storage.artifacts.guard`."""
+        timing = self._guard.timing
+        chunks = {chunk for entry in manifest.entries for chunk in entry.chunks}
+        now, disturbed = self._guard.settle(begun, chunks)
+        if disturbed and not self._chunks.all_there(chunks):
+            return False
+        digest, data = manifest.digest(), manifest.encode()
+        url = self.url_of(digest)
+        while time.monotonic() - since < timing.fresh_s:
+            if not (self._store.put_if_absent(url, data) or timing.fresh(self._objects.age(url))):
+                self._store.put(url, data)
+            now, disturbed = self._guard.settle(now, {digest})
+            if not disturbed or self._objects.age(url) is not None:
+                return True
+        return False
+
+    def keep(self, digest: str) -> bool:
+        """Rely on an artifact that exists; False where it does not.
+
+        It then stays for at least twice `Timing.fresh_s`: time to record it as a root.
+        """
+        if not is_digest(digest):
+            return False
+        url = self.url_of(digest)
+        age = self._objects.age(url)
+        if age is None or self._guard.timing.fresh(age):
+            return age is not None
+        pin = self._guard.pin(digest)
+        self._guard.settle(Notices(), {digest})
+        if self._objects.age(url) is not None:
+            return True
+        self._objects.remove(pin)
+        return False
+
+    def gc(self, wish: Wish) -> Collected:
+        """Delete what is old and not reached from the roots; safe while others write.
+
+        Raises:
+            Corrupt: A manifest that stays cannot be read.
+            StorageError: The store refused, or it took too long: run it again.
+        """
+        return Garbage(Objects(self._store, self.url), self._guard.timing, wish).collect()
 
     def get(
         self, digest: str, target: str | os.PathLike[str], *, replace: bool = False
@@ -137,13 +207,7 @@ class ArtifactStore:
 
     def ls(self) -> list[str]:
         """The digests of all artifacts, sorted."""
-        url = join(self.url, "manifests")
-        try:
-            with self._store.errors(url):
-                paths = self._store.filesystem().find(self._store.path(url))
-        except NotInStore:
-            return []
-        names = (str(path).rpartition("/")[2].removesuffix(".json") for path in paths)
+        names = (name.removesuffix(".json") for name in self._objects.list("manifests"))
         return sorted(name for name in names if is_digest(name))
 
     def verify(self, digest: str) -> Manifest:
