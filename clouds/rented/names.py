@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from stix.clouds.config import HOME_TAG
 from stix.clouds.rented.tags import RANK_TAG, WISH_TAG
 from stix.files import write_private
 
+KEPT_S = 90 * 86_400.0
+"""No machine of ours lives so long."""
 _NAME = re.compile(r"stix-([0-9a-z]{1,12})-([0-9a-f]{16})-(\d{1,4})")
 
 
@@ -51,6 +54,9 @@ class TagFiles:
 
     def keep(self, wish: str, tags: Mapping[str, str]) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for file in self._folder.glob("*.json"):
+            if time.time() - file.stat().st_mtime > KEPT_S:
+                file.unlink(missing_ok=True)
         write_private(self._folder / f"{wish}.json", json.dumps(dict(tags)))
 
     def read(self, wish: str) -> dict[str, str]:
@@ -60,6 +66,3 @@ class TagFiles:
         except (FileNotFoundError, ValueError):
             return {}
         return found
-
-    def forget(self, wish: str) -> None:
-        (self._folder / f"{wish}.json").unlink(missing_ok=True)
