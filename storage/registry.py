@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from stix.storage.base import Store
 
 GROUP = "stix.stores"
+_AZURE = ".blob.core.windows.net"
 
 
 @cache
@@ -29,16 +30,17 @@ def schemes() -> list[str]:
 
 
 def scheme_of(url: str) -> str:
-    """The scheme of ``url``; an absolute path is ``file``."""
+    """The scheme of ``url``; an absolute path is ``file``, what Azure's blob service has ``az``."""
     if url.startswith("/"):
         return "file"
-    scheme, separator, _ = url.partition("://")
+    scheme, separator, rest = url.partition("://")
     if not separator:
         raise StorageError(
             "A store is named by a URL, but this has no scheme.",
             fix="Write file:///absolute/path or s3://bucket/prefix.",
         )
-    return scheme.lower()
+    host = rest.partition("/")[0].lower()
+    return "az" if scheme.lower() == "https" and host.endswith(_AZURE) else scheme.lower()
 
 
 def join(url: str, *names: str) -> str:
@@ -72,7 +74,10 @@ def open_store(url: str, **options: object) -> Store:
         )
     given = {name: value for name, value in options.items() if value is not None}
     try:
-        store: Store = point.load()(**given)
+        kind = point.load()
+        # Some URLs say more than where in the store: an account, a region, a host.
+        made = getattr(kind, "for_url", None)
+        store: Store = made(url, **given) if made else kind(**given)
     except TypeError as error:
         raise StorageError(
             f"The {scheme} store does not take these options: {', '.join(sorted(given))}.",

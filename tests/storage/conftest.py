@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from tests.support.azurite import azure_server
 from tests.support.s3 import s3_server
 
-__all__ = ["s3_server"]
+__all__ = ["azure_server", "s3_server"]
