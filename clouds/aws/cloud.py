@@ -31,6 +31,7 @@ class AwsCloud(RentedCloud):
     """Instances of EC2. Settings: ``api.SETTINGS``."""
 
     name = "aws"
+    settings = SETTINGS
     traits = Traits(
         user="ubuntu",
         name_limit=255,

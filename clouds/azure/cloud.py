@@ -72,6 +72,7 @@ class AzureCloud(RentedCloud):
     """Virtual machines of one subscription."""
 
     name = "azure"
+    settings = SETTINGS
     traits = Traits(
         user="stix",
         name_limit=64,

@@ -68,6 +68,7 @@ class CudoCloud(RentedCloud):
     """Machines of one project. Settings: ``SETTINGS``."""
 
     name = "cudo"
+    settings = SETTINGS
     traits = Traits(
         user="root",
         name_limit=60,

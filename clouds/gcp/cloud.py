@@ -63,6 +63,7 @@ class GcpCloud(RentedCloud):
     """Machines of Compute Engine, and TPU VMs where the setting ``tpu`` says so."""
 
     name = "gcp"
+    settings = SETTINGS
     traits = Traits(
         user="stix",
         tags=TagRule(count=64, key=r"[a-z][a-z0-9_-]{0,62}", value=r"[a-z0-9_-]{0,63}", chunk=63),

@@ -20,11 +20,12 @@ from stix.clouds.config import HOME_TAG, CloudConfig
 from stix.clouds.errors import CloudError, InvalidRequest, TransientError
 from stix.clouds.hetzner.errors import ERRORS
 from stix.clouds.hetzner.ground import Around, Ground, pages
-from stix.clouds.rented.cloud import RentedCloud, understood
+from stix.clouds.rented.cloud import COMMON, RentedCloud, understood
 from stix.clouds.rented.credentials import Key
 from stix.clouds.rented.failures import Exists, NotThere
 from stix.clouds.rented.machines import Machine, Order, Search, Traits
 from stix.clouds.rented.tags import WISH_TAG, TagRule, unpack
+from stix.clouds.settings import Setting
 from stix.plan.offers import Offer
 
 
@@ -61,6 +62,10 @@ class HetznerCloud(RentedCloud):
     """
 
     name = "hetzner"
+    settings = (
+        *COMMON,
+        Setting("poll", "number", default=2.0, least=0, doc="seconds between two looks"),
+    )
     traits = Traits(
         tags=TagRule(count=50, key=LABEL, value=LABEL, chunk=63),
         user_data_bytes=32_768,

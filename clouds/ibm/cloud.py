@@ -60,6 +60,7 @@ class IbmCloud(RentedCloud):
     """Machines of one account. Settings: ``SETTINGS``."""
 
     name = "ibm"
+    settings = SETTINGS
     traits = Traits(user="ubuntu", name_limit=63, tags=None, user_data_bytes=16_384, poll_s=5.0)
     rates: ClassVar[Mapping[str, float]] = {"*": 5.0}
     custom_image: ClassVar[bool] = True

@@ -16,15 +16,17 @@ from stix.clouds.config import HOME_TAG, CloudConfig
 from stix.clouds.errors import InvalidRequest
 from stix.clouds.libcloud.calls import Drivers, library
 from stix.clouds.libcloud.errors import TABLES
-from stix.clouds.rented.cloud import RentedCloud
+from stix.clouds.rented.cloud import COMMON, RentedCloud
 from stix.clouds.rented.failures import NotThere
 from stix.clouds.rented.machines import Machine, Order, Search
 from stix.clouds.rented.tags import TagRule
+from stix.clouds.settings import Setting
 
 T = TypeVar("T")
 EVERYWHERE = "-"
 WORDS = TagRule(count=90, key=r"[a-z0-9_-]{1,20}", value=r"[a-z0-9_.-]{1,28}", chunk=28)
 """For providers whose tags are words of up to 50 characters."""
+IMAGES = (*COMMON, Setting("image", doc="in place of the usual one"))
 
 
 class LibcloudCloud(RentedCloud):
@@ -37,6 +39,7 @@ class LibcloudCloud(RentedCloud):
 
     states: ClassVar[Mapping[str, NodeState]]
     free: ClassVar[frozenset[str]] = frozenset()
+    settings = IMAGES
     custom_image: ClassVar[bool] = True
 
     def __init__(self, config: CloudConfig) -> None:

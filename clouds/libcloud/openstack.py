@@ -20,11 +20,12 @@ from stix.clouds.base import Identity, NodeRef, NodeState, Quota, Resource
 from stix.clouds.config import HOME_TAG, CloudConfig
 from stix.clouds.errors import AuthError, InvalidRequest
 from stix.clouds.libcloud import login, walls
-from stix.clouds.libcloud.cloud import EVERYWHERE, LibcloudCloud
+from stix.clouds.libcloud.cloud import EVERYWHERE, IMAGES, LibcloudCloud
 from stix.clouds.libcloud.errors import TABLES
 from stix.clouds.rented.failures import Exists, Failure, NotThere
 from stix.clouds.rented.machines import Machine, Order, Traits
 from stix.clouds.rented.tags import TagRule
+from stix.clouds.settings import Setting
 from stix.plan.offers import Offer
 
 CHOICE_S = 60.0
@@ -32,14 +33,16 @@ USUAL_IMAGE = re.compile(r"ubuntu.*24\.?04", re.IGNORECASE)
 
 
 class OpenStackCloud(LibcloudCloud):
-    """Machines of an OpenStack. A driver serves one region.
-
-    Settings, besides those of all clouds: ``image`` (name or id), ``network`` (id), ``prices``
-    (USD/h by flavor), ``accelerators`` (by flavor: ``{L4: 1}``), ``pause`` (seconds between two
-    looks at an order).
-    """
+    """Machines of an OpenStack. A driver serves one region."""
 
     name = "openstack"
+    settings = (
+        *IMAGES,
+        Setting("network", doc="id of the network; the only one where there is one"),
+        Setting("prices", "any", doc="flavor to USD/h"),
+        Setting("accelerators", "any", doc="flavor to its accelerators, such as {L4: 1}"),
+        Setting("pause", "number", default=1.0, least=0, doc="seconds between two looks"),
+    )
     usual_url: ClassVar[str] = ""
     traits = Traits(
         user="ubuntu",

@@ -58,6 +58,7 @@ class PrimeIntellectCloud(RentedCloud):
     """Pods of Prime Intellect. Settings: ``SETTINGS``."""
 
     name = "primeintellect"
+    settings = SETTINGS
     traits = Traits(
         user="root",
         name_limit=120,

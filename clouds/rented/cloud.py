@@ -26,23 +26,36 @@ from stix.clouds.rented.machines import Machine, Order, Search, Traits
 from stix.clouds.rented.market import CatalogOffers
 from stix.clouds.rented.reach import Reach
 from stix.clouds.rented.tags import RANK_TAG, WISH_TAG, pack, unpack, wish_of
+from stix.clouds.settings import Setting, read_settings
 from stix.plan.offers import Offer
 from stix.remote.base import Runner
 
+COMMON = (
+    Setting("regions", "texts", doc="regions to use; all that the provider has"),
+    Setting("user", doc="whom to log in as"),
+    Setting("endpoint_url", doc="in place of the provider's address"),
+    Setting("timeout", "number", default=30.0, least=0.01, doc="seconds without an answer"),
+)
+"""Settings that every rented cloud has."""
 OVER = (NodeState.PREEMPTED, NodeState.FAILED)
 
 
 class RentedCloud(ABC):
     """See the module. Subclasses set ``name`` and ``traits``, and fill the abstract methods.
 
-    Args:
-        config: ``settings`` may hold ``endpoint_url`` and ``regions`` whatever the cloud.
+    Attributes:
+        settings: What its block of ``config.yaml`` may hold; ``COMMON`` and more.
+
+    Raises:
+        InvalidRequest: the block holds something else.
     """
 
     name: str
+    settings: Sequence[Setting] = COMMON
     traits: Traits = Traits()
 
     def __init__(self, config: CloudConfig) -> None:
+        read_settings(self.name, config.settings, self.settings)
         cache = config.home / "cache"
         self.config = config
         self.keys = KeyPair(config.home)

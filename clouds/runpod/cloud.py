@@ -64,6 +64,7 @@ class RunpodCloud(RentedCloud):
     """
 
     name = "runpod"
+    settings = SETTINGS
     traits = Traits(
         user="root",
         name_limit=191,

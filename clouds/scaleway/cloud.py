@@ -17,13 +17,14 @@ from typing import Any, ClassVar
 from stix.clouds.base import Identity, Node, NodeRef, NodeState, Resource
 from stix.clouds.config import HOME_TAG, CloudConfig
 from stix.clouds.errors import AuthError, CapacityError, CloudError, InvalidRequest, TransientError
-from stix.clouds.rented.cloud import RentedCloud, understood
+from stix.clouds.rented.cloud import COMMON, RentedCloud, understood
 from stix.clouds.rented.credentials import Key, line
 from stix.clouds.rented.failures import NotThere
 from stix.clouds.rented.machines import Machine, Order, Search, Traits
 from stix.clouds.rented.tags import WISH_TAG, TagRule, flat, unflat, unpack
 from stix.clouds.scaleway.errors import ERRORS
 from stix.clouds.scaleway.parts import BLOCK, NODE_TAG, Parts, pages
+from stix.clouds.settings import Setting
 
 FILE = "~/.config/scw/config.yaml"
 KEY = Key(("SCW_SECRET_KEY",), ((FILE, line("secret_key:")),))
@@ -55,6 +56,11 @@ class ScalewayCloud(RentedCloud):
     """
 
     name = "scaleway"
+    settings = (
+        *COMMON,
+        Setting("poll", "number", default=3.0, least=0, doc="seconds between looks"),
+        Setting("project", doc="id of the project; else that of the credentials"),
+    )
     traits = Traits(
         tags=TagRule(count=40, key=WORD, value=WORD, chunk=60),
         poll_s=5.0,

@@ -48,6 +48,7 @@ class ShadeformCloud(RentedCloud):
     """Instances of Shadeform. Settings: ``SETTINGS``."""
 
     name = "shadeform"
+    settings = SETTINGS
     traits = Traits(
         user="shadeform",
         name_limit=120,

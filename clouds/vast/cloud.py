@@ -71,6 +71,7 @@ class VastCloud(RentedCloud):
     """Instances of Vast. Settings: ``SETTINGS``."""
 
     name = "vast"
+    settings = SETTINGS
     traits = Traits(
         user="root",
         name_limit=256,
