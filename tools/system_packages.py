@@ -17,6 +17,7 @@ from pathlib import Path
 # program: its Debian package
 PROGRAMS = {
     "dockerd": "docker.io",
+    "fusermount3": "fuse3",
     "sshd": "openssh-server",
     "slurmctld": "slurm-wlm",
     "slurmd": "slurm-wlm",

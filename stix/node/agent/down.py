@@ -6,7 +6,7 @@ import os
 import signal
 import time
 
-from . import processes
+from . import mounts, processes
 from .errors import AgentError
 from .host import Host, is_held
 
@@ -29,7 +29,7 @@ def down(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def mark(request: dict[str, Any]) -> dict[str, Any]:
-    """Set the state and kill everything; the directory stays."""
+    """Set the state, kill and unmount everything; the directory stays."""
     host = Host(request.get("base", ""))
     state = request.get("state")
     if state not in ("preempted", "failed"):
@@ -39,6 +39,8 @@ def mark(request: dict[str, Any]) -> dict[str, Any]:
     node = host.read(node_id)
     if node is not None and not kill(node):
         raise AgentError("failed", "processes stay on {}".format(node_id))
+    if node is not None:
+        mounts.unmount_below(node["directory"])
     return node or {}
 
 

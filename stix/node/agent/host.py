@@ -11,7 +11,7 @@ import fcntl
 import os
 import stat
 
-from . import files
+from . import files, mounts
 from .errors import AgentError
 from .reservations import place
 
@@ -112,9 +112,15 @@ class Host:
         return accelerators
 
     def erase(self, node_id: str, socket: str) -> None:
-        """Remove a node's directory and socket.  Its processes must be gone."""
+        """Remove a node's directory and socket.  Its processes must be gone.
+
+        Raises:
+            AgentError: ``failed``, where something stays mounted there: nothing is removed then.
+        """
         directory = self.directory(node_id)
         gone = os.path.join(self.nodes, GONE + node_id)
+        for folder in (directory, gone):
+            mounts.unmount_below(folder)
         files.remove_tree(gone)
         try:
             os.rename(directory, gone)  # at once out of every list

@@ -12,7 +12,7 @@ import socket
 import sys
 import time
 
-from . import files, processes
+from . import files, mounts, processes
 from .errors import AgentError
 from .host import Host, hold, socket_path
 
@@ -162,9 +162,13 @@ def _wait_for(agent: int) -> None:
 
 
 def _clear_up(host: Host, node: Node) -> None:
-    """Leave no process behind; say that the node failed, unless somebody said more."""
+    """Leave no process and no mount; say that the node failed, unless somebody said more."""
     processes.kill_until_none(remaining_children)
     directory = node["directory"]
+    try:
+        mounts.unmount_below(directory)
+    except AgentError:
+        pass  # whoever removes the directory tries again, and tells
     record = files.read_json(os.path.join(directory, "node.json"))
     if record is not None and record["state"] == "running":
         host.write(dict(record, state="failed"))
