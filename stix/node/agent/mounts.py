@@ -92,4 +92,5 @@ def _run(argv: list[str]) -> bytes:
         )
     except (OSError, subprocess.TimeoutExpired):
         return b""
-    return done.stdout
+    out: bytes = done.stdout
+    return out
