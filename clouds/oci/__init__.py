@@ -1,0 +1,5 @@
+"""Oracle Cloud Infrastructure: compute instances. See ``cloud.OciCloud``."""
+
+from stix.clouds.oci.cloud import OciCloud
+
+__all__ = ["OciCloud"]
