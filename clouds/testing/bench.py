@@ -32,6 +32,8 @@ class Bench:
         remains: What is left of nodes outside of the listing, such as directories and processes;
             empty when all nodes are terminated.
         patience: Seconds in which a provider says that a node was taken away or died.
+        hasty: As ``open``, but it waits for an answer only for a moment: for a provider that says
+            nothing. The others shall wait long, so that a busy machine is no fault.
         faults: What the suite may do to the provider; None where nothing can be broken on
             purpose, such as a real one.
         reachable: Whether there is a machine behind a node, on which commands run.
@@ -47,6 +49,7 @@ class Bench:
     room: int
     remains: Callable[[], Awaitable[Sequence[str]]] = nothing_remains
     patience: float = 30.0
+    hasty: Callable[[], Cloud] | None = None
     faults: Faults | None = None
     reachable: bool = True
     spot_offer: Offer | None = None

@@ -15,7 +15,7 @@ from stix.clouds.testing.bench import Bench
 from stix.plan.offers import Demand, Offer
 from tests.support.clouds.double import Double
 
-TIMEOUT_S = 0.4
+TIMEOUT_S, PATIENT_S = 0.4, 20.0
 
 
 def bench(
@@ -28,16 +28,23 @@ def bench(
 ) -> Bench:
     """A bench without machines behind it.
 
+    Only what is to meet silence waits as shortly as ``settings["timeout"]`` or ``TIMEOUT_S`` says.
+
     Args:
         place: Region and instance type of the offer to rent, from the catalog, or the offer.
         more: Fields of ``Bench``.
     """
-    known = {"endpoint_url": double.url, "timeout": TIMEOUT_S, **(settings or {})}
-    config = CloudConfig(home=home, socket_dir=home, settings=known, home_id="0a1b2c3d4e5f")
+
+    given = {"endpoint_url": double.url, "timeout": TIMEOUT_S, **(settings or {})}
+
+    def opened(**more: Any) -> RentedCloud:
+        return adapter(CloudConfig(home, home, {**given, **more}, "0a1b2c3d4e5f"))
+
     offer = place if isinstance(place, Offer) else offer_of(adapter.name, *place)
     gangs = adapter.traits.multi_node
     fields: dict[str, Any] = {"faults": double, "reachable": False, "gangs": gangs, **more}
-    return Bench(lambda: adapter(config), offer, Demand(cpus=1.0), double.stock, **fields)
+    fields["hasty"] = opened
+    return Bench(lambda: opened(timeout=PATIENT_S), offer, Demand(cpus=1.0), double.stock, **fields)
 
 
 def offer_of(cloud: str, region: str, instance_type: str, *, spot: bool = False) -> Offer:
