@@ -39,7 +39,7 @@ class LibcloudCloud(RentedCloud):
 
     states: ClassVar[Mapping[str, NodeState]]
     free: ClassVar[frozenset[str]] = frozenset()
-    settings = IMAGES
+    settings: Sequence[Setting] = IMAGES
     custom_image: ClassVar[bool] = True
 
     def __init__(self, config: CloudConfig) -> None:
