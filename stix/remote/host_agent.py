@@ -15,6 +15,7 @@ from stix.remote.messages import AgentError, NodeRecord, UpRequest
 
 COMMAND_SECONDS = 120.0
 INSTALL_SECONDS = 300.0
+COPY_SECONDS = 3600.0
 PYTHONS = (
     "python3",
     "python3.13",
@@ -119,11 +120,23 @@ class HostAgent:
         """cpus, memory_gib, accelerators, python, home, disk_free_gib, system, machine, host."""
         return await self._call("info", {})
 
-    async def snapshot(self, source: str, target: str, seconds: float) -> dict[str, Any]:
+    async def snapshot(
+        self, source: str, target: str, *, seconds: float, mark: str = ""
+    ) -> dict[str, Any]:
         """Copy a directory as it was at one moment; see the agent's ``snapshot``."""
-        return await self._call(
-            "snapshot", {"source": source, "target": target, "seconds": seconds}
-        )
+        request = {"source": source, "target": target, "seconds": seconds, "mark": mark}
+        return await self._call("snapshot", request, seconds + COPY_SECONDS)
+
+    async def notice(
+        self, directory: str, seconds: float, *, provider: str = "", url: str = ""
+    ) -> str:
+        """Wait for word that a node is about to go; see the agent's ``notice``."""
+        request = {"directory": directory, "seconds": seconds, "provider": provider, "url": url}
+        return str((await self._call("notice", request, seconds + COMMAND_SECONDS))["notice"])
+
+    async def notice_heard(self, directory: str) -> None:
+        """Nobody listens on a node any more: an agent that was told to end need not wait."""
+        await self._call("notice", {"directory": directory, "done": True})
 
     async def bridge_command(self) -> Sequence[str]:
         """The command that joins its standard streams to a socket given as last argument."""
@@ -133,21 +146,23 @@ class HostAgent:
     async def list(self) -> list[NodeRecord]:
         return [NodeRecord.from_dict(n) for n in (await self._call("list", {}))["nodes"]]
 
-    async def _call(self, name: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    async def _call(
+        self, name: str, request: Mapping[str, Any], seconds: float = COMMAND_SECONDS
+    ) -> dict[str, Any]:
         known = bool(self._command)
         try:
-            return await self._once(name, request)
+            return await self._once(name, request, seconds)
         except _NoAnswer:
             if not known:
                 raise
         # What was installed there is gone: a host that was set up anew. Every command may be
         # given twice.
-        return await self._once(name, request)
+        return await self._once(name, request, seconds)
 
-    async def _once(self, name: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    async def _once(self, name: str, request: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         await self.ensure()
         body = json.dumps({"base": self._base, **request}).encode()
-        done = await self._run([*self._command, name], body, COMMAND_SECONDS)
+        done = await self._run([*self._command, name], body, seconds)
         try:
             answer: dict[str, Any] = json.loads(done.stdout)
         except ValueError:

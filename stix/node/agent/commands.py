@@ -52,9 +52,15 @@ def _snapshot(request: dict[str, Any]) -> dict[str, Any]:
     return snapshot(request)
 
 
+def _notice(request: dict[str, Any]) -> dict[str, Any]:
+    from .notice import notice
+
+    return notice(request)
+
+
 COMMANDS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]]
 COMMANDS = {"up": _up, "down": _down, "mark": _mark, "list": _list, "info": _info}
-COMMANDS["snapshot"] = _snapshot
+COMMANDS.update(snapshot=_snapshot, notice=_notice)
 
 
 def _read_input() -> bytes:
@@ -93,7 +99,7 @@ def main(argv: list[str]) -> None:
         os.write(1, install(sys.path[0]).encode() + b"\n")
         os._exit(0)
     if name not in COMMANDS or len(argv) != 2:
-        os.write(2, b"usage: agent up|list|down|mark|info|snapshot|install|bridge SOCKET\n")
+        os.write(2, b"usage: agent up|list|down|mark|info|snapshot|notice|install|bridge SOCKET\n")
         os._exit(USAGE)
     answer = _answer(name)
     from .files import write_all

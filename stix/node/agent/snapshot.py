@@ -7,6 +7,8 @@ rests gives no copy.
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import stat
 import time
@@ -24,29 +26,57 @@ PIECE = 1 << 20
 PAUSE_S = 0.1
 GRAIN_S = 0.05
 """Times of files are coarser than writes: what was touched so recently may be changing still."""
+FICLONE = 0x40049409  # linux/fs.h
 
 
 def snapshot(request: dict[str, Any]) -> dict[str, Any]:
     """Copy ``source`` to ``target``, whole or not at all, within about ``seconds``.
 
     Returns:
-        ``state``: ``taken``, ``missing`` (there is no source, or nothing in it) or ``restless``;
-        ``files``, ``bytes`` and ``newest`` (Unix time of the last change) of what was taken.
+        ``state``: ``taken``, ``missing`` (there is no source, or no file in it), ``unchanged``
+        (it is as it was when an earlier answer had the ``mark`` of the request), ``restless``, or
+        ``busy`` (another copy of it is being made); ``files``, ``bytes``, ``newest`` (Unix time of
+        the last change) and ``mark`` of what was taken.
     """
     source, target = request["source"], request["target"]
     deadline = time.monotonic() + float(request.get("seconds", 30.0))
+    lock = os.open(target + ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        while not _locked(lock):
+            if time.monotonic() > deadline:
+                return {"state": "busy"}
+            time.sleep(PAUSE_S)
+        return _at_rest(source, target, deadline, request.get("mark", ""))
+    finally:
+        os.close(lock)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _at_rest(source: str, target: str, deadline: float, known: str) -> dict[str, Any]:
     draft = target + ".new"
     files.remove_tree(draft)
     while True:
         before = _scan(source)
-        if not before:
+        sizes = [entry[0] for name, entry in before.items() if not name.endswith("/")]
+        if not sizes:
             return {"state": "missing"}
         newest = max(entry[1] for entry in before.values()) / 1e9
-        if time.time() - newest >= GRAIN_S and _copied(source, draft, before):
-            files.remove_tree(target)
-            os.rename(draft, target)
-            size = sum(entry[0] for entry in before.values())
-            return {"state": "taken", "files": len(before), "bytes": size, "newest": newest}
+        if time.time() - newest >= GRAIN_S:
+            mark = files.digest_text(json.dumps(before, sort_keys=True))
+            if mark == known:
+                return {"state": "unchanged", "mark": mark, "newest": newest}
+            if _copied(source, draft, before):
+                files.remove_tree(target)
+                os.rename(draft, target)
+                found = {"files": len(sizes), "bytes": sum(sizes), "newest": newest, "mark": mark}
+                return {"state": "taken", **found}
         files.remove_tree(draft)
         if time.monotonic() > deadline:
             return {"state": "restless"}
@@ -57,7 +87,10 @@ def _copied(source: str, draft: str, before: Seen) -> bool:
     """Whether the copy is one of ``before``, and that is still what is there."""
     try:
         for name in sorted(before):
-            _copy(os.path.join(source, name), os.path.join(draft, name))
+            if name.endswith("/"):
+                files.private_dir(os.path.join(draft, name))
+            else:
+                _copy(os.path.join(source, name), os.path.join(draft, name))
     except (FileNotFoundError, NotADirectoryError):
         return False  # it went away meanwhile
     return _scan(source) == before
@@ -71,13 +104,11 @@ def _copy(path: str, target: str) -> None:
         return
     into = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        out = os.open(path, os.O_RDONLY)
+        # A link, a pipe or a device may have come in its place: neither followed nor waited for.
+        out = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
-            while True:
-                data = os.read(out, PIECE)
-                if not data:
-                    break
-                files.write_all(into, data)
+            if not _cloned(into, out):
+                _pour(into, out)
         finally:
             os.close(out)
         os.fchmod(into, stat.S_IMODE(mode))
@@ -85,8 +116,25 @@ def _copy(path: str, target: str) -> None:
         os.close(into)
 
 
+def _cloned(into: int, out: int) -> bool:
+    """Share the blocks, where the file system can (btrfs, XFS): nothing is written twice."""
+    try:
+        fcntl.ioctl(into, FICLONE, out)
+    except OSError:
+        return False
+    return True
+
+
+def _pour(into: int, out: int) -> None:
+    while True:
+        data = os.read(out, PIECE)
+        if not data:
+            return
+        files.write_all(into, data)
+
+
 def _scan(folder: str) -> Seen:
-    """Relative path to size, time of change and identity, of files and links below."""
+    """Relative path to size, time of change and identity, of all below; folders end by ``/``."""
     found: Seen = {}
     pending = [""]
     while pending:
@@ -101,11 +149,13 @@ def _scan(folder: str) -> Seen:
                 status = entry.stat(follow_symlinks=False)
             except FileNotFoundError:
                 continue
+            size = status.st_size if stat.S_ISREG(status.st_mode) else 0
+            facts = (size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
             if stat.S_ISDIR(status.st_mode):
                 pending.append(name)
+                found[name + "/"] = facts
             elif stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode):
-                size = status.st_size if stat.S_ISREG(status.st_mode) else 0
-                found[name] = (size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+                found[name] = facts
             else:
                 raise AgentError("invalid", "{} is neither a file nor a link".format(name))
     return found
