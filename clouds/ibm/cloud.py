@@ -223,12 +223,12 @@ class IbmCloud(RentedCloud):
                 kind="address",
                 id=each["id"],
                 region=region.name,
-                tags=tags,
+                tags=self._tags(Machine(each["id"], each["name"], NodeState.STOPPED)),
                 created=_time(each["created_at"]),
                 used_by=(holders[each["name"]],) if each["name"] in holders else (),
             )
             for each in await region.listed("floating_ips")
-            if (tags := names.tags_in(each["name"], home))
+            if names.tags_in(each["name"], home)
         ]
         for kind in ("subnet", "security group", "network"):
             found += [

@@ -27,6 +27,7 @@ from stix.clouds.rented.cloud import RentedCloud, understood
 from stix.clouds.rented.failures import NotThere
 from stix.clouds.rented.hosts import Hosts
 from stix.clouds.rented.machines import Machine, Order, Search, Traits
+from stix.clouds.rented.market import CatalogOffers
 from stix.clouds.rented.names import home_word
 from stix.clouds.rented.tags import TagRule
 from stix.clouds.settings import Setting, read_settings
@@ -79,6 +80,8 @@ class OciCloud(RentedCloud):
         stand_in = values["endpoint_url"] or ""
         base = f"stix-{home_word(config.home_id)}"
         self._habits = Habits(config.home_id, base, values["image"], values["poll"])
+        # Its prices are of all regions: the setting chooses where they are offered, not which.
+        self._market = CatalogOffers(self.name, replace(config, settings={}))
         self._compartment = values["compartment"]
         self._only: Sequence[str] = values["regions"] or ()
         self._hosts = Hosts(
@@ -111,12 +114,7 @@ class OciCloud(RentedCloud):
         except CloudError as error:
             log.warning("no availability domains: %s", error)
             return listed
-        return [
-            replace(offer, region=region, zone=zone)
-            for offer in listed
-            for region, zone in places
-            if offer.region in ANYWHERE
-        ]
+        return [each for offer in listed for each in _at(offer, places)]
 
     async def launch(self, order: Order) -> Machine:
         region = self._region(order.offer.region)
@@ -302,6 +300,15 @@ class OciCloud(RentedCloud):
         if self._found is None:
             self._found = signing.load()
         return self._found
+
+
+def _at(offer: Offer, places: Sequence[tuple[str, str]]) -> list[Offer]:
+    """The offer at each place where it holds."""
+    return [
+        replace(offer, region=region, zone=zone)
+        for region, zone in places
+        if offer.region in (region, *ANYWHERE) and offer.zone in (None, zone)
+    ]
 
 
 def _shape(offer: Offer) -> tuple[str, Mapping[str, Any]]:

@@ -184,12 +184,12 @@ class VerdaCloud(RentedCloud):
                 kind="disk",
                 id=disk["id"],
                 region=_place(disk),
-                tags=tags,
+                tags=self._tags(Machine(disk["id"], disk["name"], NodeState.STOPPED)),
                 created=_time(disk.get("created_at")),
                 used_by=(disk["instance_id"],) if disk.get("instance_id") else (),
             )
             for disk in await self._call("GET", "/volumes")
-            if (tags := names.tags_in(disk["name"], home)) and disk["status"] != "deleted"
+            if names.tags_in(disk["name"], home) and disk["status"] != "deleted"
         ]
         return [*keys, *disks]
 

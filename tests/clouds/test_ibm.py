@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from stix.clouds.base import NodeState
-from stix.clouds.config import CloudConfig
+from stix.clouds.config import TOKEN_TAG, CloudConfig
 from stix.clouds.errors import AuthError, InvalidRequest, NodeGone, TransientError
 from stix.clouds.ibm import IbmCloud
 from stix.clouds.testing.bench import Bench, desk, refs
@@ -99,6 +99,7 @@ async def test_addresses_that_were_left_are_listed_and_removed(bench: Bench, dou
         assert isinstance(at.cloud, IbmCloud)
         (address,) = [r for r in await at.cloud.resources() if r.kind == "address"]
         assert (address.used_by, address.billed) == ((node.ref.id,), True)
+        assert address.tags[TOKEN_TAG] == node.tags[TOKEN_TAG]
         double.drop(double.boxes[node.ref.id])
         double.keep("floating_ips", name=node_name(double), region="us-east", address="192.0.2.1")
         (left,) = [r for r in await at.cloud.resources() if r.kind == "address"]

@@ -117,6 +117,15 @@ async def test_offers_are_at_every_domain_of_the_regions(bench: Bench, double: O
         double.lock_out(False)
 
 
+async def test_offers_are_in_the_regions_of_the_settings(
+    bench: Bench, double: Oci, tmp_path: Path
+) -> None:
+    settings = {"regions": [REGION]}
+    cloud = bench_of(OciCloud, double, tmp_path, offer(), settings).open()
+    assert {o.infra for o in await cloud.offers()} == {f"oci/{REGION}/{z}" for z in ZONES}
+    await cloud.close()
+
+
 @pytest.mark.parametrize(
     ("kind", "config"),
     [

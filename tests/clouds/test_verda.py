@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from stix.clouds.base import NodeState
+from stix.clouds.config import TOKEN_TAG
 from stix.clouds.errors import AuthError, InvalidRequest
 from stix.clouds.testing.bench import Bench, desk, refs
 from stix.clouds.testing.suite import CloudConformance
@@ -83,6 +84,7 @@ async def test_a_disk_that_was_left_is_listed_and_removed(bench: Bench, double: 
         assert isinstance(at.cloud, VerdaCloud)
         (disk,) = [r for r in await at.cloud.resources() if r.kind == "disk"]
         assert disk.used_by == (node.ref.id,)
+        assert disk.tags[TOKEN_TAG] == node.tags[TOKEN_TAG]
         double.boxes.clear()  # the machine ended in a way that kept its disk
         double.things[disk.id].owner = ""
         (disk,) = [r for r in await at.cloud.resources() if r.kind == "disk"]
