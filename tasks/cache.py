@@ -52,5 +52,5 @@ async def plan_cache(run: RunContext, point: Point, inputs: Mapping[str, str]) -
 
 
 def _whole(run: RunContext, hit: CacheHit) -> bool:
-    """Whether the store still holds every output of an earlier run."""
-    return all(run.runtime.store.has(digest) for digest in hit.outputs.values())
+    """Whether the store holds every output of an earlier run, and will until we recorded it."""
+    return all(run.runtime.store.keep(digest) for digest in hit.outputs.values())

@@ -1,4 +1,4 @@
-"""``stix artifacts``: list outputs and fetch them."""
+"""``stix artifacts``: list outputs and fetch them; `keeping` and `lineage` have the rest."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ ENTRIES = {
     "ls": Entry("stix.cli.artifacts:ls", "List the artifacts of a run."),
     "show": Entry("stix.cli.artifacts:show_one", "Show an artifact and its files."),
     "get": Entry("stix.cli.artifacts:get", "Fetch an artifact into a directory."),
+    "put": Entry("stix.cli.keeping:put", "Store a file or a folder."),
+    "verify": Entry("stix.cli.keeping:verify", "Compare artifacts with their digests."),
+    "gc": Entry("stix.cli.keeping:gc", "Delete artifacts that no run needs."),
 }
 
 

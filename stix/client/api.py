@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 from stix.client.http import TIMEOUT, Http, Request, segment
@@ -13,6 +13,8 @@ Json = dict[str, Any]
 ROOT = "/stix/v1"
 SLOW = 300.0
 """Seconds for calls that ask clouds or move whole trees."""
+HOUR = 3600.0
+"""Seconds for calls that read a store."""
 
 
 class Client:
@@ -115,6 +117,17 @@ class Client:
         """Copy the content as a tar to ``target``; gives bytes."""
         path = f"{ROOT}/artifacts/{segment(digest)}/tar"
         return self._http.download(Request("GET", path, timeout=SLOW), target)
+
+    def artifact_verify(self, digest: str) -> Json:
+        """Read an artifact in the store: ``{"digest", "ok", "problem", "bytes"}``."""
+        return dict(self._get(f"/artifacts/{segment(digest)}/verify", HOUR))
+
+    def artifacts_gc(self, body: Mapping[str, Any]) -> Iterator[Json]:
+        """Delete what no run that is kept relies on: a step per answer, the last has ``end``."""
+        request = Request(
+            "POST", f"{ROOT}/artifacts/gc", body=json.dumps(body).encode(), timeout=HOUR
+        )
+        return self._http.lines(request)
 
     def nodes(self) -> list[Json]:
         """Nodes known to the server."""

@@ -104,6 +104,12 @@ class Http:
                 raise http.client.IncompleteRead(b"", response.length)
         return size
 
+    def lines(self, request: Request) -> Iterator[Any]:
+        """Make a call whose answer is a JSON document per line, as they come."""
+        with self._open(request) as response:
+            for line in response:
+                yield json.loads(line)
+
     @contextmanager
     def _open(self, request: Request) -> Iterator[http.client.HTTPResponse]:
         connection = self._connection(request.timeout)

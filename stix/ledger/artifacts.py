@@ -49,6 +49,30 @@ _LAST_PARTS = Statement.of("""
         AND r.created < (SELECT created FROM runs WHERE id = :before)
     ORDER BY r.created DESC LIMIT 1""")
 
+_KEPT = """kept AS (
+        SELECT id FROM (
+            SELECT id, state, ended,
+                row_number() OVER (PARTITION BY name ORDER BY created DESC, id) AS place
+            FROM runs) r
+        WHERE state NOT IN ('succeeded', 'failed', 'cancelled') OR place <= :keep_last::bigint
+            OR ended > clock_timestamp() - make_interval(secs => :older_s::float))"""
+
+# Whatever looks like a digest is one: a root too many costs room, one too few costs data.
+_ROOTS = Statement.of(f"""
+    WITH {_KEPT}, told AS (
+        SELECT r.uploads::text AS words FROM runs r JOIN kept k ON k.id = r.id
+        UNION ALL SELECT s.outputs::text FROM stages s JOIN kept k ON k.id = s.run_id
+        UNION ALL SELECT a.steps::text FROM attempts a JOIN kept k ON k.id = a.run_id
+        UNION ALL SELECT a.digest FROM artifacts a JOIN kept k ON k.id = a.run_id
+        UNION ALL SELECT c.outputs::text FROM cache c JOIN kept k ON k.id = c.run_id)
+    SELECT DISTINCT found.digest[1] AS digest
+    FROM told, LATERAL regexp_matches(words, '[0-9a-f]{{64}}', 'g') AS found(digest)""")
+
+_FORGET = Statement.of("""
+    DELETE FROM cache WHERE EXISTS (
+        SELECT FROM regexp_matches(outputs::text, '[0-9a-f]{64}', 'g') AS found(digest)
+        WHERE found.digest[1] = ANY(:digests::text[]))""")
+
 
 class Artifacts(Part):
     """Artifacts and the cache."""
@@ -82,3 +106,17 @@ class Artifacts(Part):
             _LAST_PARTS, name=pipeline_name, stage=stage, params=params, before=before_run
         )
         return rows[0]["cache_parts"] if rows else None
+
+    async def artifact_roots(self, older_s: float, keep_last: int) -> set[str]:
+        """Digests that runs which are kept rely on: outputs, logs, uploads, cached results.
+
+        Args:
+            older_s: Runs that ended longer ago, in seconds, are not kept.
+            keep_last: But the newest so many of each pipeline are. Active runs always are.
+        """
+        rows = await self._db.fetch(_ROOTS, older_s=older_s, keep_last=keep_last)
+        return {str(row["digest"]) for row in rows}
+
+    async def forget_outputs(self, digests: list[str]) -> None:
+        """No run shall look for these artifacts in the cache."""
+        await self._db.fetch(_FORGET, digests=digests)

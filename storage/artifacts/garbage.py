@@ -107,7 +107,7 @@ class Garbage:
             for name, one in chunks.items()
             if is_digest(name) and self._old(one) and name not in reached
         ]
-        deleted = self._delete("chunks", loose, self._unreached)
+        deleted = self._delete("chunks", loose, list)
         if not self._wish.dry_run:
             self._publish([])
             self._tidy()
@@ -134,13 +134,6 @@ class Garbage:
     def _unpinned(self, batch: Sequence[Object]) -> list[Object]:
         pinned = self._pinned()
         return [one for one in batch if _digest(one.name) not in pinned]
-
-    def _unreached(self, batch: Sequence[Object]) -> list[Object]:
-        """Those that no manifest names which exists by now."""
-        manifests = self._manifests().keys()
-        self._read(manifests)
-        reached = self._reached(manifests)
-        return [one for one in batch if one.name not in reached]
 
     def _reached(self, digests: Collection[str]) -> frozenset[str]:
         known = [self._known[digest] for digest in digests if digest in self._known]

@@ -26,10 +26,9 @@ so it looked before *a* and was published before that. When the writer reads the
 is either still published, and the writer waits for it, or over, and the look finds the hole. A
 batch that is published later sees the object young.
 
-**Manifests first.** A collection takes the roots, then deletes manifests, then chunks that no
-manifest names which still exists; in every batch of chunks it lists the manifests again after
-publishing. So a manifest that can be seen has its chunks. A new manifest that the listing missed
-names only chunks that are too young.
+**Manifests first.** A collection takes the roots and deletes manifests; then it lists those that
+are left, and deletes chunks that none of them names. So a manifest that can be seen has its chunks.
+One that appears after the listing names only chunks that are too young.
 
 **Pins.** Who relies on an artifact without its data (a cache hit, an upload of last week) writes a
 pin, waits for batches that name the manifest, and looks whether it is there. Collections list the

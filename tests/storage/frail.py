@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from threading import RLock
+from threading import Lock
 from typing import Any
 
 from stix.storage.stores.local import LocalStore
+
+BRIEF_S = 0.05
 
 
 class Crash(Exception):
@@ -22,6 +25,8 @@ class Fate:
     Args:
         crash: The operation from which on everything fails, counted from 0.
         pause: The operation at which ``meanwhile`` is called.
+        briefly: ``meanwhile`` runs beside us: we go on after ``BRIEF_S``, also from between the
+            look at an object and its removal. Otherwise we are held up until it ends.
     """
 
     def __init__(
@@ -29,27 +34,36 @@ class Fate:
         crash: int | None = None,
         pause: int | None = None,
         meanwhile: Callable[[], object] | None = None,
+        *,
+        briefly: bool = False,
     ) -> None:
         self._crash, self._pause, self._meanwhile = crash, pause, meanwhile
-        self._lock = RLock()
+        self._briefly = briefly
+        self._lock = Lock()
+        self._pool = ThreadPoolExecutor(1)
+        self._other: Future[object] | None = None
         self.count = 0
 
-    def check(self) -> None:
-        """Fail where the process is dead; waits for nobody."""
-        if self._crash is not None and self.count >= self._crash:
-            raise Crash
-
-    def tick(self) -> None:
+    def tick(self, *, removal: bool = False) -> None:
+        """One operation; ``removal``: it is about to remove what was found old before."""
+        meanwhile = None
         with self._lock:
             number = self.count
             self.count += 1
             if self._crash is not None and number >= self._crash:
                 raise Crash
-            if self._meanwhile is None or self._pause is None:
-                return
-            if number >= self._pause:
+            held_up = removal and not self._briefly  # which the one assumption about time excludes
+            if self._pause is not None and number >= self._pause and not held_up:
                 meanwhile, self._meanwhile = self._meanwhile, None
-                meanwhile()
+        if meanwhile is not None:
+            self._other = self._pool.submit(meanwhile)
+            wait([self._other], BRIEF_S if self._briefly else None)
+
+    def end(self) -> None:
+        """Wait for ``meanwhile``; raises what it raised."""
+        self._pool.shutdown()
+        if self._other is not None:
+            self._other.result()
 
 
 class FrailFiles:
@@ -59,10 +73,14 @@ class FrailFiles:
         self._fate, self._inner = fate, inner
 
     def rm_file(self, path: str) -> None:
-        # No pause before: a collection that was held up there breaks the one assumption about time.
-        self._fate.check()
+        self._fate.tick(removal=True)
         self._inner.rm_file(path)
         self._fate.tick()
+
+    def info(self, path: str) -> Any:
+        found = self._inner.info(path)
+        self._fate.tick()
+        return found
 
     def cat_file(self, path: str) -> bytes:
         self._fate.tick()

@@ -51,16 +51,20 @@ class Artifacts(RuleBasedStateMachine):
 
     def put(self, tree: dict[str, bytes], fate: Fate | None = None, root: bool = True) -> None:
         """A writer that may die; what it reports is committed."""
+        fate = fate or Fate()
         with suppress(Crash):
             digest = self.open(fate).put_path(self.make(tree)).digest
             self.young[digest] = 0.0
             if root:
                 self.roots.add(digest)
+        fate.end()
 
     def collect(self, fate: Fate | None = None) -> None:
         """A collection that may die, or be held up."""
+        fate = fate or Fate()
         with suppress(Crash, StorageError):
             self.open(fate).gc(Wish(lambda: set(self.roots)))
+        fate.end()
 
     def keep(self, digest: str) -> None:
         if self.open().keep(digest):
@@ -89,14 +93,14 @@ class Artifacts(RuleBasedStateMachine):
     def dies_collecting(self, moment: int) -> None:
         self.collect(Fate(crash=moment))
 
-    @rule(tree=trees, moment=moments)
-    def meets_a_writer(self, tree: dict[str, bytes], moment: int) -> None:
-        self.collect(Fate(None, moment, lambda: self.put(tree)))
+    @rule(tree=trees, moment=moments, briefly=st.booleans())
+    def meets_a_writer(self, tree: dict[str, bytes], moment: int, briefly: bool) -> None:
+        self.collect(Fate(None, moment, lambda: self.put(tree), briefly=briefly))
 
-    @rule(data=st.data(), moment=moments)
-    def meets_a_keeper(self, data: st.DataObject, moment: int) -> None:
+    @rule(data=st.data(), moment=moments, briefly=st.booleans())
+    def meets_a_keeper(self, data: st.DataObject, moment: int, briefly: bool) -> None:
         digest = data.draw(st.sampled_from([*self.open().ls(), "0" * 64]))
-        self.collect(Fate(None, moment, lambda: self.keep(digest)))
+        self.collect(Fate(None, moment, lambda: self.keep(digest), briefly=briefly))
 
     @rule(moment=moments)
     def meets_another(self, moment: int) -> None:
@@ -156,42 +160,58 @@ def _store(root: Path, fate: Fate | None = None) -> ArtifactStore:
     return ArtifactStore(root.as_uri(), timing=TIMING, store=FrailStore(fate or Fate()))
 
 
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    for name in "abc":
+        (tree / name).write_bytes(name.encode() * 100)
+    return tree
+
+
 def _write(root: Path, tree: Path, done: list[str]) -> None:
     done.append(_store(root).put_path(tree).digest)
+
+
+def _keep(root: Path, digest: str, done: list[str]) -> None:
+    done.append(digest if _store(root).keep(digest) else "")
 
 
 def _collect(root: Path, freed: list[int]) -> None:
     freed.append(_store(root).gc(Wish(frozenset)).bytes)
 
 
-def test_a_collection_meets_a_writer_at_each_of_its_operations(root: Path, tmp_path: Path) -> None:
-    """An old artifact without a root is written again while it is collected."""
-    tree = tmp_path / "tree"
-    tree.mkdir()
-    (tree / "a").write_bytes(b"a" * 100)
-    (tree / "b").write_bytes(b"b" * 100)
-    moment, met = 0, True
+@pytest.mark.parametrize("briefly", [False, True])
+@pytest.mark.parametrize("who", ["writer", "keeper"])
+def test_a_collection_is_met_at_each_of_its_operations(
+    root: Path, tree: Path, who: str, briefly: bool
+) -> None:
+    """An old artifact without a root is wanted again while it is collected."""
+    moment, met, spared = 0, True, 0
     while met:
         shutil.rmtree(root, ignore_errors=True)
         digest = _store(root).put_path(tree).digest
         grow_old(root, 1000)
         done: list[str] = []
-        fate = Fate(None, moment, partial(_write, root, tree, done))
+        meanwhile = {
+            "writer": partial(_write, root, tree, done),
+            "keeper": partial(_keep, root, digest, done),
+        }
+        fate = Fate(None, moment, meanwhile[who], briefly=briefly)
         with suppress(StorageError):
             _store(root, fate).gc(Wish(frozenset))
+        fate.end()
         met = bool(done)
-        if met:
-            assert done == [digest]
+        if done == [digest]:
+            spared += 1
             _store(root).verify(digest)
+        assert who == "keeper" or done in ([digest], [])
         moment += 1
-    assert moment > 15
+    assert moment > 20
+    assert 5 < spared < moment or who == "writer"
 
 
-def test_a_writer_meets_a_collection_at_each_of_its_operations(root: Path, tmp_path: Path) -> None:
-    tree = tmp_path / "tree"
-    tree.mkdir()
-    (tree / "a").write_bytes(b"a" * 100)
-    (tree / "b").write_bytes(b"b" * 100)
+def test_a_writer_meets_a_collection_at_each_of_its_operations(root: Path, tree: Path) -> None:
     moment, met = 0, True
     while met:
         shutil.rmtree(root, ignore_errors=True)
@@ -200,6 +220,7 @@ def test_a_writer_meets_a_collection_at_each_of_its_operations(root: Path, tmp_p
         freed: list[int] = []
         fate = Fate(None, moment, partial(_collect, root, freed))
         digest = _store(root, fate).put_path(tree).digest
+        fate.end()
         _store(root).verify(digest)
         met = bool(freed)
         moment += 1

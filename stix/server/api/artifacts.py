@@ -3,15 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
 
+from stix.errors import StixError
 from stix.server.api.encode import all_plain
 from stix.server.api.system import Here
+from stix.server.context import Context
+from stix.storage.artifacts import Collected, Wish
+from stix.storage.base import Corrupt
 
 router = APIRouter()
+
+
+class Cleaning(BaseModel):
+    """What garbage collection may take.
+
+    Attributes:
+        older_s: Runs that ended longer ago, in seconds, are not kept.
+        keep_last: The newest so many runs of each pipeline are kept whatever their age.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    older_s: float = Field(30 * 86_400.0, ge=0)
+    keep_last: int = Field(1, ge=0)
+    dry_run: bool = False
 
 
 @router.get("/artifacts")
@@ -44,3 +66,55 @@ async def artifact_tar(context: Here, digest: str) -> StreamingResponse:
     # A missing artifact must be an answer of its own, not a stream that breaks off.
     await asyncio.to_thread(context.store.manifest, digest)
     return StreamingResponse(context.store.tar(digest), media_type="application/x-tar")
+
+
+@router.get("/artifacts/{digest}/verify")
+async def verify(context: Here, digest: str) -> dict[str, Any]:
+    """Read an artifact from the store and compare all of it with its digests."""
+    try:
+        manifest = await asyncio.to_thread(context.store.verify, digest)
+    except Corrupt as error:
+        return {"digest": digest, "ok": False, "problem": str(error), "bytes": None}
+    return {"digest": digest, "ok": True, "problem": "", "bytes": manifest.bytes}
+
+
+@router.post("/artifacts/gc")
+async def collect_garbage(context: Here, body: Cleaning) -> StreamingResponse:
+    """Delete what no run that is kept relies on. A line of JSON per step, the last is the end."""
+    return StreamingResponse(_collecting(context, body), media_type="application/x-ndjson")
+
+
+async def _collecting(context: Context, body: Cleaning) -> AsyncIterator[str]:
+    roots = await context.ledger.artifact_roots(body.older_s, body.keep_last)
+    loop, steps = asyncio.get_running_loop(), asyncio.Queue[dict[str, Any] | None]()
+
+    def tell(what: str, done: int, total: int) -> None:
+        step = {"step": what, "done": done, "total": total}
+        loop.call_soon_threadsafe(steps.put_nowait, step)
+
+    wish = Wish(lambda: roots, dry_run=body.dry_run, tell=tell)
+    work = asyncio.create_task(asyncio.to_thread(context.store.gc, wish))
+    work.add_done_callback(lambda _: steps.put_nowait(None))
+    while (step := await steps.get()) is not None:
+        yield json.dumps(step) + "\n"
+    try:
+        collected = await work
+        end: dict[str, Any] = {"end": await _told(context, collected)}
+    except StixError as error:
+        end = {"error": {"message": error.message, "fix": error.fix}}
+    yield json.dumps(end) + "\n"
+
+
+async def _told(context: Context, collected: Collected) -> dict[str, Any]:
+    """What went, with the names that it had, and the cache without it."""
+    gone = list(collected.artifacts)
+    if not collected.dry_run:
+        await context.ledger.forget_outputs(gone)
+    named = {row.digest: row for row in await context.ledger.artifacts()}
+    rows = []
+    for digest, size in collected.artifacts.items():
+        row = named.get(digest)
+        name = f"{row.key}.{row.name}" if row else None
+        rows.append({"digest": digest, "bytes": size, "run_id": row and row.run_id, "name": name})
+    facts = {"chunks": collected.chunks, "bytes": collected.bytes, "kept": collected.kept}
+    return {"artifacts": rows, **facts, "dry_run": collected.dry_run}

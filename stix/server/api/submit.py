@@ -164,7 +164,7 @@ def _check_uploads(context: Context, pipeline: PipelineSpec, uploads: dict[str, 
             f"nothing was uploaded for {source!r}", fix="send its tree by POST /trees before"
         )
     for source, digest in uploads.items():
-        if not context.store.has(digest):
+        if not context.store.keep(digest):
             raise UsageError(
                 f"the upload of {source!r} is not in the artifact store", fix="upload it again"
             )

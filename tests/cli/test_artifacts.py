@@ -1,0 +1,59 @@
+"""``stix artifacts`` against a real server: damage is found, garbage goes, nothing else does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_commands import HELLO, Cli, cli
+from tests.storage.frail import flipped, grow_old
+from tests.support.server import ServerHome
+
+__all__ = ["cli"]
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture
+def objects(stix_server: ServerHome) -> Path:
+    """Where the artifacts of the server lie."""
+    return stix_server.home / "artifacts"
+
+
+def test_a_flipped_byte_is_found(cli: Cli, objects: Path) -> None:
+    (cli.folder / "data").mkdir()
+    (cli.folder / "data" / "file").write_text("a text like no other")
+    stored = cli.json("artifacts", "put", "data")
+    digest = stored["digest"]
+    assert (stored["bytes"], stored["files"]) == (20, 1)
+    assert cli.json("artifacts", "verify", digest)[0]["ok"]
+    chunk = next(p for p in objects.rglob("*") if p.is_file() and p.read_bytes()[:6] == b"a text")
+    with flipped(chunk, 7):
+        (answer,) = cli.json("artifacts", "verify", digest, code=1)
+        assert not answer["ok"] and chunk.name in answer["problem"]
+    run = cli.json("run", cli.file(HELLO))
+    names = {a["name"]: a["ok"] for a in cli.json("artifacts", "verify", "--run", run["id"])}
+    assert names["greet.text"] and all(names.values())
+
+
+def test_garbage_goes_and_what_a_run_needs_stays(cli: Cli, objects: Path) -> None:
+    (cli.folder / "old").write_text("nobody's text")
+    old = cli.json("artifacts", "put", "old")["digest"]
+    file = cli.file(HELLO.replace("hello $WHO", "garbage $WHO").replace("echo hi", "echo bin"))
+    cli("run", file)
+    grow_old(objects, 10 * 86_400)
+    young = cli.json("artifacts", "put", cli.file("young", "young"))["digest"]
+    would = cli.json("artifacts", "gc", "--dry-run")
+    assert old in {a["digest"] for a in would["artifacts"]}
+    did = cli.json("artifacts", "gc")
+    assert did["artifacts"] == would["artifacts"] and did["bytes"] == would["bytes"] > 0
+    cli("artifacts", "show", old, code=1)
+    cli("artifacts", "show", young)
+    states = {s["key"]: s["state"] for s in cli.json("run", file)["stages"]}
+    assert states["greet"] == "cached"  # the newest run of a pipeline is kept, and its cache
+    grow_old(objects, 10 * 86_400)
+    text = cli("artifacts", "gc", "--older-than", "0s", "--keep-last", "0").stdout
+    assert "greet.text" in text and "Freed" in text
+    states = {s["key"]: s["state"] for s in cli.json("run", file)["stages"]}
+    assert states["greet"] == "succeeded"
+    cli("artifacts", "gc", "--older-than", "soon", code=2)

@@ -1,0 +1,103 @@
+"""A writer and a collection, each a process of its own, on real stores."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.s3 import S3Server
+
+COMMON = """
+import json, os, random, sys, time
+from pathlib import Path
+from stix.storage.artifacts import ArtifactStore, Timing, Wish
+from stix.storage.base import Corrupt, StorageError
+options = json.loads(os.environ["STORE_OPTIONS"])
+store = ArtifactStore(sys.argv[1], timing=Timing(fresh_s=2, hold_s=10, sweep_s=3), **options)
+roots, end = Path(sys.argv[2]), time.monotonic() + float(sys.argv[3])
+"""
+WRITER = (
+    COMMON
+    + """
+chance, written, slow = random.Random(int(sys.argv[4])), 0, 0
+trees = []
+for number in range(12):
+    tree = roots.parent / f"tree{sys.argv[4]}-{number}"
+    tree.mkdir()
+    for name in chance.sample("abcdefgh", 4):
+        (tree / name).write_bytes(name.encode() * 500)
+    trees.append(tree)
+while time.monotonic() < end:
+    try:
+        digest = store.put_path(chance.choice(trees)).digest
+    except Corrupt:
+        raise
+    except StorageError:
+        slow += 1
+        continue
+    root = roots / f"{digest}.{sys.argv[4]}"
+    root.touch()
+    written += 1
+    store.verify(digest)
+    if chance.random() < 0.8:
+        root.unlink()
+    time.sleep(chance.choice([0, 0, 0.3, 1]))
+for root in roots.glob(f"*.{sys.argv[4]}"):
+    store.verify(root.name.partition(".")[0])
+print(json.dumps({"written": written, "slow": slow}))
+"""
+)
+COLLECTOR = (
+    COMMON
+    + """
+freed = late = 0
+while time.monotonic() < end:
+    try:
+        freed += store.gc(Wish(lambda: {p.name.partition(".")[0] for p in roots.iterdir()})).bytes
+    except Corrupt:
+        raise
+    except StorageError:
+        late += 1
+print(json.dumps({"freed": freed, "late": late}))
+"""
+)
+SECONDS = 14
+
+
+def race(folder: Path, url: str, options: dict[str, str]) -> list[dict[str, int]]:
+    """Two writers and a collection at once; what each says at its end."""
+    roots = folder / "roots"
+    roots.mkdir()
+    environment = {**os.environ, "STORE_OPTIONS": json.dumps(options)}
+    common = [url, str(roots), str(SECONDS)]
+    commands = [[WRITER, *common, "1"], [WRITER, *common, "2"], [COLLECTOR, *common]]
+    processes = [
+        subprocess.Popen([sys.executable, "-c", *command], stdout=subprocess.PIPE, env=environment)
+        for command in commands
+    ]
+    try:
+        said = [process.communicate(timeout=SECONDS + 60)[0] for process in processes]
+        assert [process.returncode for process in processes] == [0, 0, 0]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    return [json.loads(text) for text in said]
+
+
+@pytest.mark.parametrize("kind", ["local", "s3"])
+def test_what_a_root_names_outlives_any_collection(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url, options = (tmp_path / "store").as_uri(), {}
+    if kind == "s3":
+        server: S3Server = request.getfixturevalue("s3_server")
+        url, options = server.url("race"), server.options()
+    one, two, collection = race(tmp_path, url, options)
+    assert one["written"] > 5 and two["written"] > 5
+    assert collection["freed"] > 0
