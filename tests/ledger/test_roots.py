@@ -28,7 +28,7 @@ async def _run(world: Any, run_id: str, digest: str, *, end: str | None) -> None
         url="u",
     )
     if end is not None:
-        await ledger.finish_run(claim.fence, end)
+        await ledger.finish_run(claim.fence, end, None)
 
 
 async def test_roots_are_all_that_kept_runs_name(world: Any) -> None:
