@@ -17,7 +17,7 @@ from stix.storage.transfer.pieces import Large, same_content, verify
 from stix.storage.transfer.unchanged import there_already
 
 _LARGE_AT_ONCE = 2
-_SMALL_PER_WORKER = 2
+_SMALL_PER_WORKER = 1
 """Small files wait for the server rather than for bandwidth: more of them are under way."""
 
 

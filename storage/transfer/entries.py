@@ -19,6 +19,9 @@ PIECE = 8 * 2**20
 MEMORY = 384 * 2**20
 """Bytes that all pieces under way hold at most."""
 
+AT_ONCE = 8
+"""Pieces of one file under way at once; more of them wait for each other's memory."""
+
 _PARTS = 9_000
 """Most pieces of one file; S3 takes 10,000."""
 
@@ -68,7 +71,7 @@ def piece_size(size: int) -> int:
 
 def at_once(piece: int, workers: int) -> int:
     """Pieces under way at once, within ``MEMORY``."""
-    return max(2, min(workers, MEMORY // piece))
+    return max(2, min(workers, AT_ONCE, MEMORY // piece))
 
 
 class Wanted:

@@ -1,0 +1,119 @@
+"""Every store to every store, and what a kill leaves."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import random
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from stix.storage.transfer import PIECE, Options, copy
+from tests.storage.transfer.ends import LARGE, STORES, Place, put, tree
+
+PAIRS = list(itertools.product(STORES, STORES))
+COPIER = """
+import json, sys, threading
+from pathlib import Path
+from stix.storage.transfer import Options, copy
+given = json.load(sys.stdin)
+def tell(progress):
+    print(progress.bytes_done, flush=True)
+options = Options(source=given["from"], target=given["to"], state=Path(given["state"]),
+    limit=given["limit"], workers=2, progress=tell)
+copy(given["source"], given["target"], options)
+print("done", flush=True)
+"""
+
+
+def _seed(servers: Callable[[str], Place], kind: str, here: Path, state: Path) -> Place:
+    place = servers(kind)
+    put(here, place, "source", state)
+    return place
+
+
+@pytest.mark.parametrize(("source", "target"), PAIRS)
+@pytest.mark.parametrize("small", [60, pytest.param(2000, marks=pytest.mark.full)])
+def test_a_copy_is_the_same(
+    servers: Callable[[str], Place], tmp_path: Path, source: str, target: str, small: int
+) -> None:
+    there = tree(tmp_path / "tree", small, LARGE)
+    state = tmp_path / "state"
+    one, other = _seed(servers, source, tmp_path / "tree", state), servers(target)
+    options = Options(source=one.options, target=other.options, state=state, verify=True)
+    done = copy(one.at("source"), other.at("copy"), options)
+    assert (done.files, done.skipped) == (small + 1, 0)
+    assert done.new_bytes == done.bytes
+    assert other.contents("copy") == there
+    again = copy(one.at("source"), other.at("copy"), options)
+    assert (again.new_bytes, again.skipped) == (0, small + 1)
+    assert not state.exists() or not list(state.iterdir())
+
+
+def _killed_after(given: dict[str, object], least: int, seed: int) -> int:
+    """Run a copy and kill it once so many bytes are done; how many it had told of."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", COPIER], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        process.stdin.write(json.dumps(given).encode())
+        process.stdin.close()
+        told = 0
+        for line in process.stdout:
+            if line == b"done\n":
+                break
+            told = int(line)
+            if told >= least:
+                # Anywhere until the next piece is told of.
+                select.select([process.stdout], [], [], random.Random(seed).uniform(0, 0.1))
+                break
+        return told
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.stdout.close()
+        process.wait()
+
+
+@pytest.mark.parametrize(("source", "target"), PAIRS)
+@pytest.mark.parametrize(
+    "seeds", [range(2), pytest.param(range(2, 10), marks=pytest.mark.full)], ids=["few", "all"]
+)
+def test_a_killed_copy_goes_on(
+    servers: Callable[[str], Place], tmp_path: Path, source: str, target: str, seeds: range
+) -> None:
+    there = tree(tmp_path / "tree", 20, LARGE)
+    state = tmp_path / "state"
+    place = _seed(servers, source, tmp_path / "tree", state)
+    old = tmp_path / "old"
+    before = tree(old, 0, 2 * PIECE + 1)
+    for seed in seeds:
+        other = servers(target)
+        put(old, other, "copy", state)
+        total = sum((tmp_path / "tree" / name).stat().st_size for name in there)
+        # At 48 MB/s the copy takes half a second: the kill meets it while it works.
+        given = {
+            "source": place.at("source"),
+            "target": other.at("copy"),
+            "from": dict(place.options),
+            "to": dict(other.options),
+            "state": str(state),
+            "limit": 48e6,
+        }
+        least = random.Random(seed).randrange(PIECE, total - PIECE)
+        told = _killed_after(given, least, seed)
+        assert least <= told
+        left = other.contents("copy")
+        assert left["large.bin"] in {there["large.bin"], before["large.bin"]}
+        assert all(there[name] == left[name] for name in left if name in there and name[0] == "d")
+        options = Options(source=place.options, target=other.options, state=state)
+        done = copy(place.at("source"), other.at("copy"), options)
+        assert done.new_bytes < done.bytes, "all was read again"
+        assert other.contents("copy") == there
