@@ -79,6 +79,7 @@ class CudoCloud(RentedCloud):
     )
     rates: ClassVar[Mapping[str, float]] = {"*": 2.0}
     custom_image: ClassVar[bool] = True
+    disk_size: ClassVar[bool] = True
 
     def __init__(self, config: CloudConfig) -> None:
         super().__init__(config)

@@ -64,6 +64,7 @@ class IbmCloud(RentedCloud):
     traits = Traits(user="ubuntu", name_limit=63, tags=None, user_data_bytes=16_384, poll_s=5.0)
     rates: ClassVar[Mapping[str, float]] = {"*": 5.0}
     custom_image: ClassVar[bool] = True
+    disk_size: ClassVar[bool] = True
 
     def __init__(self, config: CloudConfig) -> None:
         super().__init__(config)

@@ -73,6 +73,7 @@ class OciCloud(RentedCloud):
     )
     rates: ClassVar[Mapping[str, float]] = {"*": 5.0}
     custom_image: ClassVar[bool] = True
+    disk_size: ClassVar[bool] = True
 
     def __init__(self, config: CloudConfig) -> None:
         super().__init__(config)
