@@ -152,6 +152,11 @@ def _fix(needs: Sequence[Need], offers: Sequence[Offer], rejected: Sequence[Reje
                 return _accelerator_fix(name, sorted(accelerators))
     codes = {reason.code for reason in rejected[0].reasons} if rejected else set()
     hints = [hint for code, hint in _HINTS.items() if code in codes]
+    absent = {need.cloud for need in needs if need.cloud} - {offer.cloud for offer in offers}
+    if absent:  # nobody set it up, or its name is wrong
+        named = " ".join(sorted(absent))
+        hints = [hint for hint in hints if hint != _HINTS["infra"]]
+        hints.insert(0, f"see what `stix check {named}` says")
     return "; ".join([*_misspelt(needs, offers), *hints])
 
 
@@ -178,6 +183,10 @@ def _accelerator_fix(name: str, known: list[str]) -> str:
 
 
 _HINTS = {
+    "image": "name a cloud that has it by `infra:` (see `stix check --features`)",
+    "container": "name a cloud of containers by `infra:` (see `stix check --features`)",
+    "ports": "name a cloud that opens ports by `infra:` (see `stix check --features`)",
+    "disk_size": "name a cloud that sizes disks by `infra:`, or remove `disk_size:`",
     "infra": "check `infra:` or enable that place (see `stix check`)",
     "instance_type": "check `instance_type:`",
     "spot": "change `use_spot:`, since no place that is enabled offers this market",

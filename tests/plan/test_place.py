@@ -10,7 +10,7 @@ import pytest
 from stix.errors import StixError
 from stix.plan.match import Need, matches
 from stix.plan.offers import Demand, Offer
-from stix.plan.place import PlanError, demand_of, place
+from stix.plan.place import PlanError, demand_of, extras_on, place
 from stix.plan.placement import Block, Placement, Plan
 from stix.spec.models import PipelineSpec, Resources
 
@@ -286,3 +286,21 @@ def test_a_machine_or_accelerator_that_is_named_brings_its_processor() -> None:
     assert path(placed(offers, instance_type="m7g.large")) == ["m7g.large"]
     assert path(placed(offers, accelerators="GH200")) == ["gh200"]
     assert placed([LOCAL, ARM], cpus=2).offer == LOCAL  # which does not say, and will do
+
+
+def test_a_cloud_that_offers_nothing_is_named_with_what_tells_why() -> None:
+    fix = refused([Offer("local", "-", None, "box", 2, 8.0)], infra="aws").fix
+    assert "`stix check aws`" in fix
+
+
+def test_what_a_cloud_lacks_rules_it_out() -> None:
+    bare = Offer("local", "-", None, "box", 2, 8.0, lacks=("image", "container", "disk_size"))
+    rich = Offer("gcp", "eu", None, "n2", 2, 8.0, price=1.0, lacks=("container",))
+    assert path(placed([bare, rich], image_id="ubuntu")) == ["n2"]
+    assert path(placed([bare, rich], disk_size=100)) == ["n2"]
+    assert path(placed([bare, rich], disk_size=256, ports=[80], labels={"a": "b"}))[0] == "box"
+    assert "container" in str(refused([bare, rich], image_id="docker:ubuntu"))
+    found = extras_on(Resources(image_id={"eu": "one", "us": "two"}, disk_size=100), rich, 1)
+    assert (found.image, found.disk_gib) == ("one", 100)
+    both = Resources(any_of=[{"infra": "local"}, {"infra": "gcp", "labels": {"a": "b"}}])
+    assert extras_on(both, rich, 1).labels == {"a": "b"}
