@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import time
 
 from . import mounts, processes
 from .errors import AgentError
@@ -12,6 +13,7 @@ from .helpers import Helpers
 from .host import Host
 from .jobs import Job
 from .loop import READ, Loop
+from .notice import FAREWELL_S, TICK_S, leave_note, watched
 from .ops import Operations
 from .sampling import Sampler
 from .tail import Tail
@@ -42,6 +44,7 @@ class Daemon:
         self.sampler = Sampler(self.helpers, self.directory, bool(node["accelerators"]))
         self._listener = listener
         self._operations = Operations(self)
+        self._farewell = 0.0
 
     def run(self) -> None:
         loop = self.loop
@@ -124,7 +127,26 @@ class Daemon:
         job.exited(status, usage)
 
     def _terminated(self) -> None:
-        """The machine goes down, or somebody wants us gone: the directory stays as evidence."""
+        """The machine goes down, or somebody wants us gone: the directory stays as evidence.
+
+        Who listens for that gets a moment for a last copy; a second signal is not discussed.
+        """
+        kept = os.getppid() == self.node["keeper"]
+        heard = kept and not self._farewell and self.running and watched(self.directory)
+        if heard and leave_note(self.directory):
+            self._farewell = time.monotonic() + FAREWELL_S
+            self.loop.call_later(TICK_S, self._await_farewell)
+            return
+        self._leave()
+
+    def _await_farewell(self) -> None:
+        """End when those who listen are done, and at the latest when their time is up."""
+        if watched(self.directory) and time.monotonic() < self._farewell:
+            self.loop.call_later(TICK_S, self._await_farewell)
+            return
+        self._leave()
+
+    def _leave(self) -> None:
         self.shutdown(remove=False)
         self.loop.stop()
 
