@@ -1,8 +1,8 @@
 """A skip is loud: where CI is set, a test that would be skipped fails instead.
 
-Three kinds may be skipped there. Tests marked ``corpus`` read documents of third parties, which cannot
-be installed; the end of the output says so. And a check of a conformance suite says "does not apply"
-where what it is about does not exist, such as stopping a machine that cannot be stopped;
+Three kinds may be skipped there. Tests marked ``corpus`` read documents of third parties, which
+cannot be installed; the end of the output says so. A check of a conformance suite says "does not
+apply" where what it is about does not exist, such as stopping a machine that cannot be stopped;
 ``./dev test --clouds`` lists these with their reasons. And where something cannot be had on the
 machine at all (no FUSE in its kernel, no way to npm's packages), the test says "not possible here".
 """

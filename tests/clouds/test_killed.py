@@ -11,10 +11,10 @@ import pytest
 
 from stix.clouds.config import CloudConfig
 from stix.clouds.registry import load
+from stix.clouds.testing.double import Double
 from tests.support.clouds.benches import offer_of
 from tests.support.clouds.do import KEY as DO_KEY
 from tests.support.clouds.do import DigitalOcean
-from tests.support.clouds.double import Double
 from tests.support.clouds.killing import HOME_ID, Matrix, killed_at_every_step
 from tests.support.clouds.lambda_ import KEY as LAMBDA_KEY
 from tests.support.clouds.lambda_ import Lambda

@@ -13,7 +13,7 @@ import pytest
 from stix.clouds.errors import AuthError, InvalidRequest
 from stix.clouds.libcloud import OpenStackCloud, OvhCloud
 from stix.clouds.libcloud.login import find
-from stix.clouds.testing.bench import Bench, desk
+from stix.clouds.testing.bench import Bench, desk, ids, refs
 from stix.clouds.testing.suite import CloudConformance
 from stix.plan.offers import Offer
 from tests.support.clouds.benches import bench as bench_of
@@ -30,7 +30,6 @@ from tests.support.clouds.openstack import (
 
 SETTINGS = {
     "pause": 0.0,
-    "timeout": 0.6,  # an order is seven requests, of several threads
     "prices": {"m1.large": 0.2, "g1.xlarge": 1.5},
     "accelerators": {"g1.xlarge": {"L4": 1}},
 }
@@ -148,6 +147,57 @@ def test_it_logs_in_with_an_application_credential_of_a_file(
             assert at.cloud.credentials() == f"{file} (lab)"  # type: ignore[attr-defined]
             offer = replace(bench.offer, region="RegionTwo")
             assert (await at.cloud.create(at.request(offer=offer)))[0].ref.region == "RegionTwo"
+
+    asyncio.run(check())
+
+
+def test_a_floating_address_is_given_once_and_goes_with_its_machine(
+    bench: Bench, double: OpenStack, tmp_path: Path
+) -> None:
+    def made() -> list[str]:
+        return [each.id for each in double.things.values() if each.kind == "address"]
+
+    settings = {**SETTINGS, "floating_network": "public"}
+    floating = bench_of(OpenStackCloud, double, tmp_path, bench.offer, settings)
+
+    async def check() -> None:
+        async with desk(floating) as at:
+            assert isinstance(at.cloud, OpenStackCloud) and isinstance(at.other, OpenStackCloud)
+            nodes = await at.cloud.create(at.request(2))
+            assert not (await at.listed())[0].login
+            for node in nodes:
+                double.put(node.ref.id, "ACTIVE")
+                await at.cloud.give_address(node.ref)
+                await at.other.give_address(node.ref)
+            assert len(made()) == 2
+            kept = [r for r in await at.other.resources() if r.kind == "address"]
+            assert sorted(r.used_by[0] for r in kept) == ids(nodes)
+            assert all(r.billed and not r.shared for r in kept)
+            await at.cloud.terminate(refs(nodes[:1]))
+            assert len(made()) == 1
+            del double.boxes[nodes[1].ref.id]  # it went without us
+            left = [r for r in await at.other.resources() if r.kind == "address"]
+            assert [r.used_by for r in left] == [()]
+            await at.other.remove(left)
+            assert not made()
+
+    asyncio.run(check())
+
+
+def test_a_network_without_addresses_is_refused(
+    bench: Bench, double: OpenStack, tmp_path: Path
+) -> None:
+    settings = {**SETTINGS, "floating_network": "no-such-network"}
+    floating = bench_of(OpenStackCloud, double, tmp_path, bench.offer, settings)
+
+    async def check() -> None:
+        async with desk(floating) as at:
+            assert isinstance(at.cloud, OpenStackCloud)
+            node = (await at.cloud.create(at.request()))[0]
+            double.put(node.ref.id, "ACTIVE")
+            with pytest.raises(InvalidRequest, match="no network no-such-network"):
+                await at.cloud.give_address(node.ref)
+            assert not double.leftovers()
 
     asyncio.run(check())
 

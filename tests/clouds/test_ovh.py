@@ -33,7 +33,7 @@ def offers(double: Ovh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict
 
 @pytest.fixture
 def bench(double: Ovh, offers: dict[str, Offer], tmp_path: Path) -> Bench:
-    offer, settings = offers["GRA9 t1-45"], {"pause": 0.0, "timeout": 0.6}
+    offer, settings = offers["GRA9 t1-45"], {"pause": 0.0}
     return bench_of(OvhCloud, double, tmp_path, offer, settings, secrets=(PASSWORD, TOKEN))
 
 

@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from stix.clouds.base import NodeState
+from stix.clouds.testing.double import Box, Refused, route
+from stix.clouds.testing.wire import Answer, Asked
 from tests.support.clouds.azure_base import GROUP, ROOT, VM_TYPE, AzureGround, error, id_of
-from tests.support.clouds.double import Box, Refused, route
-from tests.support.clouds.wire import Answer, Asked
 
 VM = rf"{GROUP}/providers/{VM_TYPE}/(?P<name>[^/]+)"
 SIZES = ("Standard_D2s_v5", "Standard_D2pls_v5", "Standard_NC4as_T4_v3")

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from tests.support.clouds.double import PAGE, Box, Double, Refused, Thing, route
-from tests.support.clouds.wire import Answer, Asked
+from stix.clouds.testing.double import PAGE, Box, Double, Refused, Thing, route
+from stix.clouds.testing.wire import Answer, Asked
 
 SUBSCRIPTION = "11112222-3333-4444-5555-666677778888"
 TOKEN = "secret.token.of-azure"

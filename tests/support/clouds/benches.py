@@ -12,8 +12,8 @@ from stix.clouds.catalog.catalog import Catalog
 from stix.clouds.config import CloudConfig
 from stix.clouds.rented.cloud import RentedCloud
 from stix.clouds.testing.bench import Bench
+from stix.clouds.testing.double import Double
 from stix.plan.offers import Demand, Offer
-from tests.support.clouds.double import Double
 
 TIMEOUT_S, PATIENT_S = 0.4, 20.0
 

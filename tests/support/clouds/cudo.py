@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from stix.clouds.base import NodeState
-from tests.support.clouds.double import PAGE, Box, Double, Refused, Thing, route
-from tests.support.clouds.wire import Asked
+from stix.clouds.testing.double import PAGE, Box, Double, Refused, Thing, route
+from stix.clouds.testing.wire import Asked
 
 KEY, PROJECT = "cudo-key-0123", "my-project"
 BASE = f"/v1/projects/{PROJECT}"

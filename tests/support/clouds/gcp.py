@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from stix.clouds.base import NodeState
-from tests.support.clouds.double import Box, Refused, route
+from stix.clouds.testing.double import Box, Refused, route
+from stix.clouds.testing.wire import Asked
 from tests.support.clouds.gcp_base import PROJECT, ROOT, ZONE, GoogleDouble, broken, failure
-from tests.support.clouds.wire import Asked
 
 NAME = re.compile(r"[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?")
 LABEL = re.compile(r"[a-z0-9_-]{0,63}")

@@ -16,8 +16,8 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.support.clouds.double import PAGE, Double, Refused, route
-from tests.support.clouds.wire import Asked
+from stix.clouds.testing.double import PAGE, Double, Refused, route
+from stix.clouds.testing.wire import Asked
 
 PROJECT = "comet-1"
 AUDIENCE = "https://oauth2.googleapis.com/token"

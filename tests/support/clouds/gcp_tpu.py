@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from stix.clouds.base import NodeState
-from tests.support.clouds.double import Box, Refused, route
+from stix.clouds.testing.double import Box, Refused, route
+from stix.clouds.testing.wire import Asked
 from tests.support.clouds.gcp import NAME, Gcp
 from tests.support.clouds.gcp_base import PROJECT, cut
-from tests.support.clouds.wire import Asked
 
 ROOT = f"/v2/projects/{PROJECT}/locations"
 NODE = rf"{ROOT}/(?P<zone>[^/]+)/nodes/(?P<name>[^/:]+)"

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from stix.clouds.base import NodeState
-from tests.support.clouds.double import PAGE, Box, Double, Refused, Thing, route
-from tests.support.clouds.wire import Answer, Asked
+from stix.clouds.testing.double import PAGE, Box, Double, Refused, Thing, route
+from stix.clouds.testing.wire import Answer, Asked
 
 KEY = "secret_hcloud_token"
 HOST = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)

@@ -10,8 +10,8 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from stix.clouds.base import NodeState
-from tests.support.clouds.double import PAGE, Box, Double, Refused, Thing, route
-from tests.support.clouds.wire import Answer, Asked
+from stix.clouds.testing.double import PAGE, Box, Double, Refused, Thing, route
+from stix.clouds.testing.wire import Answer, Asked
 
 KEY = "ibm-api-key-0123"
 VPC = r"/(?P<region>[a-z-]+)\.iaas\.cloud\.ibm\.com/v1"

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from stix.clouds.base import NodeState
-from tests.support.clouds.double import Box, Double, Refused, route
-from tests.support.clouds.wire import Asked
+from stix.clouds.testing.double import Box, Double, Refused, route
+from stix.clouds.testing.wire import Asked
 
 KEY = "secret_lambda_key"
 

@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from stix.clouds.base import NodeState
-from stix.clouds.testing.double import PAGE, Box, Double, Refused, Thing, route
+from stix.clouds.testing.double import PAGE, Box, Refused, route
 from stix.clouds.testing.wire import Answer, Asked
+from tests.support.clouds.openstack_network import Neutron
 
 USER, PASSWORD, PROJECT = "demo", "openstack secret 0123", "research"
 CREDENTIAL, SECRET = "app-credential-id", "application secret 0123"
 TOKEN = "gAAAAABtoken0123456789"
 COMPUTE = "/compute/(?P<region>[^/]+)/v2.1"
-NETWORK = "/network/(?P<region>[^/]+)/v2.0"
 USER_DATA = 65_535
 KEY = re.compile(r"[a-zA-Z0-9\-_:. ]{1,255}")
 
@@ -26,7 +26,7 @@ def _no(status: int, name: str, words: str) -> Refused:
     return Refused(status, {name: {"code": status, "message": words}})
 
 
-class OpenStack(Double):
+class OpenStack(Neutron):
     STATES = {
         "BUILD": NodeState.STARTING,
         "REBUILD": NodeState.STARTING,
@@ -208,7 +208,7 @@ class OpenStack(Double):
         return Answer(202, {"server": {"id": box.id, "links": links, "adminPass": "x"}})
 
     def _vet(self, body: Mapping[str, Any]) -> None:
-        groups = {thing.id for thing in self.things.values()}
+        groups = {t.id for t in self.things.values() if t.kind == "security group"}
         metadata = body.get("metadata", {})
         if body["flavorRef"].removeprefix("id-") not in self.FLAVORS:
             raise _no(400, "badRequest", "Flavor could not be found.")
@@ -290,63 +290,12 @@ class OpenStack(Double):
             return {"images": images[1:]}
         return {"images": images[:1], "next": "/v2/images?marker=i-1"}
 
-    # Neutron.
-
-    @route("GET", f"{NETWORK}/security-groups")
-    def walls(self, asked: Asked, region: str) -> Any:
-        walls = [wall for wall in self.things.values() if wall.more["region"] == region]
-        return {"security_groups": [_wall(wall) for wall in walls]}
-
-    @route("POST", f"{NETWORK}/security-groups")
-    def add_wall(self, asked: Asked, region: str) -> Any:
-        name = asked.json["security_group"]["name"]
-        wall = self.keep("security group", single=False, name=name, region=region, rules=[])
-        wall.more["rules"] += [_rule(wall, {"direction": "egress"})]
-        return Answer(201, {"security_group": _wall(wall)})
-
-    @route("DELETE", f"{NETWORK}/security-groups/(?P<wall>[^/]+)")
-    def drop_wall(self, asked: Asked, region: str, wall: str) -> Any:
-        if wall not in self.things:
-            words = f"Security group {wall} does not exist"
-            raise Refused(404, _neutron("SecurityGroupNotFound", words))
-        if any(wall in box.more.get("walls", ()) for box in self.boxes.values()):
-            raise Refused(409, _neutron("SecurityGroupInUse", f"Security Group {wall} in use."))
-        del self.things[wall]
-        return Answer(204)
-
-    @route("POST", f"{NETWORK}/security-group-rules")
-    def add_rule(self, asked: Asked, region: str) -> Any:
-        rule = asked.json["security_group_rule"]
-        wall = self.things[rule["security_group_id"]]
-        made = _rule(wall, rule)
-        if any({**r, "id": ""} == {**made, "id": ""} for r in wall.more["rules"]):
-            raise Refused(409, _neutron("SecurityGroupRuleExists", "Rule already exists."))
-        wall.more["rules"].append(made)
-        return Answer(201, {"security_group_rule": made})
-
 
 class Ovh(OpenStack):
     """Public Cloud of OVHcloud."""
 
     REGIONS = ("BHS5", "GRA9")
     FLAVORS: Mapping[str, tuple[int, int]] = {"t1-45": (8, 46080), "t2-45": (15, 46080)}
-
-
-def _neutron(kind: str, words: str) -> Mapping[str, Any]:
-    return {"NeutronError": {"type": kind, "message": words, "detail": ""}}
-
-
-def _rule(wall: Thing, rule: Mapping[str, Any]) -> Mapping[str, Any]:
-    names = ("protocol", "port_range_min", "port_range_max", "remote_ip_prefix", "remote_group_id")
-    fields = {name: rule.get(name) for name in names}
-    number = len(wall.more["rules"])
-    made = {"id": f"{wall.id}-{number}", "security_group_id": wall.id, "tenant_id": "p1"}
-    return {**made, "direction": rule["direction"], "ethertype": "IPv4", **fields}
-
-
-def _wall(wall: Thing) -> Mapping[str, Any]:
-    shown = {"id": wall.id, "name": wall.more["name"], "tenant_id": "p1", "description": ""}
-    return {**shown, "security_group_rules": wall.more["rules"]}
 
 
 def _image(name: str, label: str) -> Mapping[str, Any]:
@@ -368,8 +317,8 @@ def _server(box: Box, task: str, url: str) -> Mapping[str, Any]:
     addresses = {}
     if box.state not in ("BUILD", "ERROR"):
         fixed = {"addr": box.private_ip, "version": 4, "OS-EXT-IPS:type": "fixed"}
-        public = {"addr": f"45.79.0.{box.number + 1}", "version": 4, "OS-EXT-IPS:type": "floating"}
-        addresses = {"private": [fixed, public]}
+        public = {"addr": f"45.79.0.{box.number + 1}", "version": 4, "OS-EXT-IPS:type": "fixed"}
+        addresses = {"private": [fixed], "public": [public]}
     shown = {
         "id": box.id,
         "name": box.name,

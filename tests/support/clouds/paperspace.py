@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from stix.clouds.base import NodeState
-from tests.support.clouds.double import PAGE, Box, Double, Refused, Thing, route
-from tests.support.clouds.wire import Answer, Asked
+from stix.clouds.testing.double import PAGE, Box, Double, Refused, Thing, route
+from stix.clouds.testing.wire import Answer, Asked
 
 KEY = "secret_paperspace_key"
 REGION = "East Coast (NY2)"

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from stix.clouds.base import NodeState
-from tests.support.clouds.double import PAGE, Box, Double, Refused, route
-from tests.support.clouds.wire import Asked
+from stix.clouds.testing.double import PAGE, Box, Double, Refused, route
+from stix.clouds.testing.wire import Asked
 
 KEY = "pit_secret_prime_key"
 POD_FIELDS = {

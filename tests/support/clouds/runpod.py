@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from stix.clouds.base import NodeState
-from tests.support.clouds.double import Box, Double, Refused, route
-from tests.support.clouds.wire import Answer, Asked
+from stix.clouds.testing.double import Box, Double, Refused, route
+from stix.clouds.testing.wire import Answer, Asked
 
 KEY = "rpa_SECRETRUNPODKEY"
 LARGEST_ENV = 128 * 1024 - 1

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from stix.clouds.base import NodeState
-from tests.support.clouds.double import Box, Double, Refused, Thing, route
-from tests.support.clouds.wire import Answer, Asked
+from stix.clouds.testing.double import Box, Double, Refused, Thing, route
+from stix.clouds.testing.wire import Answer, Asked
 
 KEY = "11111111-2222-3333-4444-secret000000"
 PROJECT = "6d6b64e5-6bad-4cc6-b7ef-2030884c3e11"

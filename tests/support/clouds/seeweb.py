@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from stix.clouds.base import NodeState
-from tests.support.clouds.double import Box, Double, Refused, Thing, route
-from tests.support.clouds.wire import Asked
+from stix.clouds.testing.double import Box, Double, Refused, Thing, route
+from stix.clouds.testing.wire import Asked
 
 KEY = "secret_seeweb_token"
 NOTES = 60

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from stix.clouds.base import NodeState
-from tests.support.clouds.double import Box, Double, Refused, route
-from tests.support.clouds.wire import Answer, Asked
+from stix.clouds.testing.double import Box, Double, Refused, route
+from stix.clouds.testing.wire import Answer, Asked
 
 KEY = "secret_shadeform_key"
 FIELDS = {"cloud", "region", "shade_instance_type", "shade_cloud", "name", "os", "ssh_key_id"}

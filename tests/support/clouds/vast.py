@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from stix.clouds.base import NodeState
+from stix.clouds.testing.double import PAGE, Box, Double, Refused, route
 from stix.clouds.testing.faults import Refusal
-from tests.support.clouds.double import PAGE, Box, Double, Refused, route
-from tests.support.clouds.wire import Answer, Asked
+from stix.clouds.testing.wire import Answer, Asked
 
 KEY = "secret_vast_key"
 ASK_FIELDS = {

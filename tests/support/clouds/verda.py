@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from stix.clouds.base import NodeState
-from tests.support.clouds.double import Box, Double, Refused, Thing, route
-from tests.support.clouds.wire import Answer, Asked
+from stix.clouds.testing.double import Box, Double, Refused, Thing, route
+from stix.clouds.testing.wire import Answer, Asked
 
 CLIENT, SECRET = "verda-client", "verda-secret-0123"
 
