@@ -29,6 +29,12 @@ def schemes() -> list[str]:
     return sorted(_points())
 
 
+def kind_of(scheme: str) -> type:
+    """The class of the store with this scheme, which is imported for it."""
+    kind: type = _points()[scheme].load()
+    return kind
+
+
 def scheme_of(url: str) -> str:
     """The scheme of ``url``; an absolute path is ``file``, what Azure's blob service has ``az``."""
     if url.startswith("/"):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 from stix.storage.base import Denied, NotInStore, StorageError
+from stix.storage.stores.az_bulk import AzBulk
 from stix.storage.stores.az_more import AzAbilities
 from stix.storage.stores.common import PerProcess, split
 
@@ -82,7 +83,7 @@ class AzOptions:
         return ";".join(parts)
 
 
-class AzStore(AzAbilities):
+class AzStore(AzBulk, AzAbilities):
     """Containers, addressed as ``az://container/key`` or by the URL that Azure shows.
 
     Args:

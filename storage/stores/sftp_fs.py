@@ -138,6 +138,18 @@ class SftpFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no
 
         self.line.call(write)
 
+    def write_at(self, path: str, data: bytes, offset: int) -> None:
+        """Put bytes into a file, made with its folders where missing; what is beyond goes."""
+        path = self._strip_protocol(path)
+
+        async def write(client: asyncssh.SFTPClient) -> None:
+            if not offset:
+                await client.makedirs(path.rpartition("/")[0] or "/", exist_ok=True)
+            async with client.open(path, "r+b" if offset else "wb") as file:
+                await file.write(data, offset)
+
+        self.line.call(write)
+
     def cp_file(self, path1: str, path2: str, **_: Any) -> None:
         """On the host itself, where its server can (OpenSSH from 9.0)."""
         source, target = self._strip_protocol(path1), self._strip_protocol(path2)
