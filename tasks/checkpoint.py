@@ -20,7 +20,7 @@ from stix.clouds.base import Node
 from stix.clouds.errors import CloudError
 from stix.engine.runtime import Attempt
 from stix.errors import StixError
-from stix.ledger import Fenced
+from stix.ledger import ArtifactRow, Fenced
 from stix.recovery.events import Event, NodeLost, Preempted
 from stix.remote.agent import HostAgent
 from stix.remote.base import RemoteError, Runner
@@ -172,12 +172,11 @@ async def last_checkpoint(attempt: Attempt, event: Event) -> None:
             await Keeper(attempt).take()
 
 
-async def latest_digest(attempt: Attempt) -> str:
-    """What the attempt begins with; empty where there is nothing."""
+async def latest_checkpoint(attempt: Attempt) -> ArtifactRow | None:
+    """What the attempt begins with; None where there is nothing."""
     if attempt.spec.checkpoint is None:
-        return ""
-    latest = await attempt.run.runtime.ledger.latest_checkpoint(attempt.run.run_id, attempt.key)
-    return latest.digest if latest is not None else ""
+        return None
+    return await attempt.run.runtime.ledger.latest_checkpoint(attempt.run.run_id, attempt.key)
 
 
 def copy_path(node: Node) -> str:

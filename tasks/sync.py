@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from prefect import task
 from prefect.logging import get_run_logger
@@ -23,7 +24,7 @@ from stix.remote.local import LocalRunner
 from stix.spec.storage import is_url
 from stix.storage.base import StorageError
 from stix.storage.transfer import fetch
-from stix.tasks.checkpoint import latest_digest
+from stix.tasks.checkpoint import latest_checkpoint
 from stix.tasks.environment import checkpoint_path, input_path, work_dir
 from stix.tasks.failures import StepFailed
 from stix.tasks.jobs import client_of, reach_again, runner_of
@@ -54,19 +55,27 @@ async def sync(run_id: str, stage: str, attempt: int) -> None:
     await _claim_shared(current)
     hosts = one_per_host(current.nodes)
     await asyncio.gather(*(_sync_node(current, node, node in hosts) for node in current.nodes))
-    await _restore(current)
-    await current.finish_step("sync", {})
+    await current.finish_step("sync", await _restore(current))
 
 
-async def _restore(attempt: Attempt) -> None:
-    """Put the latest checkpoint of an earlier attempt back, on the first node."""
-    digest = await latest_digest(attempt)
-    if not digest:
-        return
+async def _restore(attempt: Attempt) -> dict[str, Any]:
+    """Put the latest checkpoint of an earlier attempt back, on the first node; what it was."""
+    latest = await latest_checkpoint(attempt)
+    if latest is None:
+        return {}
     head = min(attempt.nodes, key=lambda node: node.rank)
-    place = Delivery(checkpoint_path(head, attempt), digest=digest)
+    place = Delivery(checkpoint_path(head, attempt), digest=latest.digest)
     await _deliver_all(attempt, head, [place])
-    get_run_logger().info("goes on from checkpoint %s", digest[:12])
+    number = int(latest.name)
+    get_run_logger().info("goes on from checkpoint %d of attempt %d", number, latest.attempt)
+    facts = {
+        "number": number,
+        "attempt": latest.attempt,
+        "digest": latest.digest,
+        "bytes": latest.bytes,
+        "taken": latest.created.isoformat(),
+    }
+    return {"checkpoint": facts}
 
 
 def one_per_host(nodes: Sequence[Node]) -> list[Node]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from stix.cli.output import between, clip, duration, pairs, table, usd
+from stix.cli.output import between, clip, duration, moment, pairs, size, table, usd
 from stix.client.artifacts import outputs
 
 if TYPE_CHECKING:
@@ -165,6 +165,23 @@ def tried_table(run: Json) -> str:
 def _tried(attempt: Json) -> list[Json]:
     step = (attempt.get("steps") or {}).get("shortages") or {}
     return list((step.get("result") or {}).get("tried") or [])
+
+
+def checkpoints_table(run: Json) -> str:
+    """What attempts went on from; empty where each began anew."""
+    rows = []
+    for stage in run["stages"]:
+        for i, attempt in enumerate(stage.get("attempts") or [], 1):
+            step = (attempt.get("steps") or {}).get("sync") or {}
+            found = (step.get("result") or {}).get("checkpoint")
+            if found:
+                taken = moment(found["taken"])
+                when = f"{taken:%H:%M:%S}" if taken else "-"
+                came = f"checkpoint {found['number']} of attempt {found['attempt']}"
+                rows.append(
+                    (stage["key"], attempt.get("number", i), came, when, size(found["bytes"]))
+                )
+    return table(["stage", "attempt", "went on from", "taken", "size"], rows) if rows else ""
 
 
 def receipt(run: Json) -> str:

@@ -105,6 +105,17 @@ def test_attempts_name_what_ended_them() -> None:
     assert lines[2].endswith("user error, exit code 75")
 
 
+def test_what_an_attempt_went_on_from_is_shown() -> None:
+    taken = {"number": 12, "attempt": 1, "bytes": 2048, "taken": STARTED, "digest": "d"}
+    second = {**attempt(2, "running"), "steps": {"sync": {"result": {"checkpoint": taken}}}}
+    first = {**attempt(1, "failed"), "steps": {"sync": {"result": {}}}}
+    text = view.checkpoints_table(a_run(stage("a"), stage("b", attempts=[first, second])))
+    (row,) = text.splitlines()[1:]
+    when = f"{output.moment(STARTED):%H:%M:%S}"
+    assert row.split() == f"b 2 checkpoint 12 of attempt 1 {when} {output.size(2048)}".split()
+    assert view.checkpoints_table(a_run(stage("b", attempts=[first]))) == ""
+
+
 def test_what_was_asked_for_in_vain_is_shown() -> None:
     tried = {
         "infra": "aws/us-east-1",
