@@ -24,7 +24,7 @@ def library(cloud: str) -> ModuleType:
     try:
         from stix.clouds.libcloud import drivers
     except ModuleNotFoundError as error:
-        if error.name not in ("libcloud", "requests"):
+        if (error.name or "").partition(".")[0] not in ("libcloud", "requests"):
             raise
         raise UnsupportedFeature(
             f"{cloud}: Apache Libcloud is not installed",

@@ -68,7 +68,8 @@ def openstack(cloud: str) -> ErrorTable:
             Rule(
                 CapacityError,
                 text=r"no valid host was found|not enough hosts|exhausted all hosts"
-                r"|insufficient compute resources|no fixed ip addresses|no more ip addresses",
+                r"|insufficient compute resources|no fixed ip addresses|no more ip addresses"
+                r"|IpAddressGenerationFailure",
             ),
             Rule(
                 QuotaError,
@@ -83,7 +84,7 @@ def openstack(cloud: str) -> ErrorTable:
                 text=r"multiple possible networks",
                 fix=f"name one in the setting `{cloud}.network`",
             ),
-            Rule(NotThere, "itemNotFound|SecurityGroupNotFound"),
+            Rule(NotThere, "itemNotFound|SecurityGroupNotFound|FloatingIPNotFound"),
             Rule(Exists, "SecurityGroupRuleExists"),
             Rule(InvalidRequest, "SecurityGroupInUse", text="in use"),
             Rule(TransientError, text=r"in task_state|marker .*not found"),

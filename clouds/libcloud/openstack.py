@@ -8,6 +8,7 @@ the setting ``prices`` has them.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import re
 import time
@@ -16,10 +17,10 @@ from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
-from stix.clouds.base import Identity, NodeRef, NodeState, Quota, Resource
+from stix.clouds.base import Identity, Node, NodeRef, NodeState, Quota, Resource
 from stix.clouds.config import HOME_TAG, CloudConfig
-from stix.clouds.errors import AuthError, InvalidRequest
-from stix.clouds.libcloud import login, walls
+from stix.clouds.errors import AuthError, InvalidRequest, TransientError
+from stix.clouds.libcloud import addresses, login, walls
 from stix.clouds.libcloud.cloud import EVERYWHERE, IMAGES, LibcloudCloud
 from stix.clouds.libcloud.errors import TABLES
 from stix.clouds.rented.failures import Exists, Failure, NotThere
@@ -28,7 +29,7 @@ from stix.clouds.rented.tags import TagRule
 from stix.clouds.settings import Setting
 from stix.plan.offers import Offer
 
-CHOICE_S = 60.0
+CHOICE_S, PORT_S = 60.0, 300.0
 USUAL_IMAGE = re.compile(r"ubuntu.*24\.?04", re.IGNORECASE)
 
 
@@ -39,6 +40,7 @@ class OpenStackCloud(LibcloudCloud):
     settings = (
         *IMAGES,
         Setting("network", doc="id of the network; the only one where there is one"),
+        Setting("floating_network", default="", doc="to take a floating address from, for each"),
         Setting("prices", "any", doc="flavor to USD/h"),
         Setting("accelerators", "any", doc="flavor to its accelerators, such as {L4: 1}"),
         Setting("pause", "number", default=1.0, least=0, doc="seconds between two looks"),
@@ -79,6 +81,8 @@ class OpenStackCloud(LibcloudCloud):
         self._places: Sequence[str] = ()
         self._known: dict[tuple[str, str], Sequence[Any]] = {}
         self._walls = walls.Walls(config.home_id)
+        network = str(config.settings.get("floating_network") or "")
+        self._addresses = addresses.Addresses(config.home_id, network)
 
     def driver(self, place: str) -> Any:
         who = login.need(self.name, self.usual_url)
@@ -168,7 +172,7 @@ class OpenStackCloud(LibcloudCloud):
             region=place,
             zone=None,
             tags=node.extra["metadata"],
-            public_ip=next(iter([*node.public_ips, *node.private_ips]), ""),
+            public_ip=self._reached_at(node),
             private_ip=next(iter(node.private_ips), ""),
             created=node.created_at.timestamp(),
             billed=word not in self.free,
@@ -181,6 +185,27 @@ class OpenStackCloud(LibcloudCloud):
             raise NotThere(f"{self.name}: no server {node_id}")
         return found
 
+    async def prepare(self, node: Node) -> Node:
+        """See ``CanPrepare``."""
+        await self.give_address(node.ref)
+        return await super().prepare(node)
+
+    async def give_address(self, node: NodeRef) -> None:
+        """A floating address, where the settings ask for one."""
+        give = functools.partial(self._addresses.give, node_id=node.id)
+        end = time.monotonic() + PORT_S
+        while self._addresses.network and not await self.call(self.place(node.region), give):
+            if time.monotonic() > end:
+                raise TransientError(f"{self.name}: {node.id} got no port within {PORT_S:g} s")
+            await asyncio.sleep(self._pause)
+
+    async def remove_machines(self, nodes: Sequence[NodeRef]) -> None:
+        await super().remove_machines(nodes)
+        for node in nodes if self._addresses.network else ():
+            take = functools.partial(self._addresses.take, node_id=node.id)
+            with suppress(NotThere):
+                await self.call(self.place(node.region), take)
+
     async def open_ports(self, nodes: Sequence[NodeRef], ports: Sequence[str]) -> None:
         """See ``CanOpenPorts``."""
         for node in nodes:
@@ -189,25 +214,41 @@ class OpenStackCloud(LibcloudCloud):
                 await self.call(self.place(node.region), add)
 
     async def resources(self) -> list[Resource]:
-        """Our security groups, which cost nothing."""
-        return [
-            Resource(
-                cloud=self.name,
-                kind="security group",
-                id=group.id,
-                region=place,
-                tags={HOME_TAG: self.config.home_id},
-                shared=True,
-                billed=False,
-            )
-            for place in await self.places()
-            for group in await self.call(place, self._walls.listed)
-        ]
+        """Our security groups, which cost nothing, and our addresses, which do."""
+        found = []
+        for place in await self.places():
+            for group in await self.call(place, self._walls.listed):
+                more = {"shared": True, "billed": False}
+                found.append(self._resource("security group", group.id, place, **more))
+            for each in await self.call(place, self._addresses.listed):
+                used = (each.node,) if each.bound else ()
+                found.append(self._resource("address", each.id, place, used_by=used))
+        return found
 
     async def remove(self, resources: Sequence[Resource]) -> None:
         for resource in resources:
+            drop = addresses.drop if resource.kind == "address" else walls.drop
             with suppress(NotThere):
-                await self.call(resource.region, functools.partial(walls.drop, group=resource.id))
+                await self.call(resource.region, functools.partial(_of, drop, resource.id))
+
+    def _resource(self, kind: str, name: str, place: str, **more: Any) -> Resource:
+        tags = {HOME_TAG: self.config.home_id}
+        return Resource(cloud=self.name, kind=kind, id=str(name), region=place, tags=tags, **more)
+
+    def _reached_at(self, node: Any) -> str:
+        """The address from outside: a floating one, else one of the internet, else any."""
+        floating = [
+            value["addr"]
+            for values in node.extra["addresses"].values()
+            for value in values
+            if value.get("OS-EXT-IPS:type") == "floating"
+        ]
+        inside = [] if self._addresses.network else node.private_ips
+        return next(iter([*floating, *node.public_ips, *inside]), "")
+
+    @property
+    def _pause(self) -> float:
+        return float(self.config.settings.get("pause", 1.0))
 
     async def quotas(self, region: str) -> list[Quota]:
         said = await self.call(region, lambda d: d.connection.request("/limits").object)
@@ -236,7 +277,7 @@ class OpenStackCloud(LibcloudCloud):
         while node.extra["status"] == "BUILD" and node.extra["task_state"] == "scheduling":
             if time.monotonic() > end:
                 return node
-            time.sleep(float(self.config.settings.get("pause", 1.0)))
+            time.sleep(self._pause)
             node = self.asked(driver, node.id)
         if node.extra["status"] == "ERROR":
             words = (node.extra.get("fault") or {}).get("message") or "the machine is in ERROR"
@@ -277,3 +318,7 @@ class OpenStackCloud(LibcloudCloud):
             price_is_estimate=size.name not in prices,
             source="the setting `prices`" if size.name in prices else "",
         )
+
+
+def _of(drop: Callable[[Any, str], None], name: str, driver: Any) -> None:
+    drop(driver, name)

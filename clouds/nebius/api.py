@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -17,6 +18,22 @@ from stix.clouds.rented.credentials import Key, whole
 TOKEN = Key(("NEBIUS_IAM_TOKEN",), (("~/.nebius/NEBIUS_IAM_TOKEN.txt", whole),))
 ACCOUNT = "~/.nebius/credentials.json"
 """Of a service account: the SDK buys tokens with it."""
+
+
+def sdk(name: str) -> Any:
+    """A module of the SDK, by its name there; loaded now, for it is heavy.
+
+    Raises:
+        UnsupportedFeature: it is not installed.
+    """
+    try:
+        return importlib.import_module(f"nebius.{name}")
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("nebius", "grpc"):
+            raise
+        raise UnsupportedFeature(
+            "nebius: its SDK is not installed", fix="pip install 'stix-pipelines[nebius]'"
+        ) from error
 
 
 def source() -> str:
@@ -42,9 +59,9 @@ class Api:
         Raises:
             CloudError: as the table says; ``TransientError`` where no answer came.
         """
-        sdk = self._opened()
+        opened = self._opened()
         try:
-            answer = await getattr(client(sdk), method)(request, **self._patience())
+            answer = await getattr(client(opened), method)(request, **self._patience())
         except raised() as error:
             raise _typed(error) from None
         if answer is None:  # what the SDK makes of bytes that it cannot read
@@ -80,9 +97,9 @@ class Api:
             raise ERRORS.classify(failure(_extended(status)))
 
     async def close(self) -> None:
-        sdk, self._sdk = self._sdk, None
-        if sdk is not None:
-            await sdk.close()
+        opened, self._sdk = self._sdk, None
+        if opened is not None:
+            await opened.close()
 
     def _patience(self) -> dict[str, Any]:
         seconds = float(self._settings.get("timeout", 30))
@@ -91,20 +108,12 @@ class Api:
 
     def _opened(self) -> Any:
         if self._sdk is None:
-            try:
-                from nebius.base.options import INSECURE
-                from nebius.base.resolver import Constant
-                from nebius.sdk import SDK
-            except ModuleNotFoundError as error:
-                raise UnsupportedFeature(
-                    "nebius: its SDK is not installed", fix="pip install 'stix-pipelines[nebius]'"
-                ) from error
             more: dict[str, Any] = {"domain": os.environ.get("NEBIUS_DOMAIN")}
             if self._settings.get("endpoint_url"):
                 url = urlsplit(str(self._settings["endpoint_url"]))
-                more["resolver"] = Constant(url.netloc)
-                more["options"] = [(INSECURE, url.scheme == "http")]
-            self._sdk = SDK(user_agent_prefix="stix", **more, **_credentials())
+                more["resolver"] = sdk("base.resolver").Constant(url.netloc)
+                more["options"] = [(sdk("base.options").INSECURE, url.scheme == "http")]
+            self._sdk = sdk("sdk").SDK(user_agent_prefix="stix", **more, **_credentials())
         return self._sdk
 
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from stix.clouds.base import Identity, NodeRef, NodeState, Quota, Resource
 from stix.clouds.config import HOME_TAG, CloudConfig
 from stix.clouds.errors import InvalidRequest
-from stix.clouds.nebius.api import Api, source
+from stix.clouds.nebius.api import Api, sdk, source
 from stix.clouds.nebius.places import Places
 from stix.clouds.nebius.walls import Walls
 from stix.clouds.rented.cloud import COMMON, RentedCloud
@@ -86,9 +86,8 @@ class NebiusCloud(RentedCloud):
         return Identity(await self._places.tenant(), f"projects in {', '.join(sorted(projects))}")
 
     async def launch(self, order: Order) -> Machine:
-        from nebius.api.nebius.common import v1 as common
-        from nebius.api.nebius.compute import v1 as compute
-
+        common = sdk("api.nebius.common.v1")
+        compute = sdk("api.nebius.compute.v1")
         region = order.offer.region
         project = await self._places.project(region)
         about = common.ResourceMetadata(parent_id=project, name=order.name, labels=order.tags)
@@ -111,8 +110,7 @@ class NebiusCloud(RentedCloud):
         )
 
     async def machines(self, search: Search) -> list[Machine]:
-        from nebius.api.nebius.compute import v1 as compute
-
+        compute = sdk("api.nebius.compute.v1")
         found = []
         for region, project in (await self._places.projects()).items():
             if search.region not in (None, region):
@@ -125,8 +123,7 @@ class NebiusCloud(RentedCloud):
 
     async def remove_machines(self, nodes: Sequence[NodeRef]) -> None:
         """With their clusters of GPUs: a cluster serves one wish, and goes with its last one."""
-        from nebius.api.nebius.compute import v1 as compute
-
+        compute = sdk("api.nebius.compute.v1")
         operations, clusters = [], set()
         for node in nodes:
             with suppress(NotThere):
@@ -145,15 +142,13 @@ class NebiusCloud(RentedCloud):
 
     async def stop(self, nodes: Sequence[NodeRef]) -> None:
         """See ``CanStop``. The disk of a stopped machine costs money."""
-        from nebius.api.nebius.compute import v1 as compute
-
+        compute = sdk("api.nebius.compute.v1")
         for node in nodes:
             if _machine(await self._entry(node.id), node.region).state is not NodeState.STOPPED:
                 await self._acted("stop", compute.StopInstanceRequest(id=node.id))
 
     async def start(self, nodes: Sequence[NodeRef]) -> None:
-        from nebius.api.nebius.compute import v1 as compute
-
+        compute = sdk("api.nebius.compute.v1")
         for node in nodes:
             if _machine(await self._entry(node.id), node.region).state is NodeState.STOPPED:
                 await self._acted("start", compute.StartInstanceRequest(id=node.id))
@@ -168,8 +163,7 @@ class NebiusCloud(RentedCloud):
 
     async def resources(self) -> list[Resource]:
         """Our security groups and clusters of GPUs, which cost nothing."""
-        from nebius.api.nebius.compute import v1 as compute
-
+        compute = sdk("api.nebius.compute.v1")
         found = []
         for region, project in (await self._places.projects()).items():
             async for group in self._walls.listed(project):
@@ -190,8 +184,7 @@ class NebiusCloud(RentedCloud):
                     await self._drop_cluster(resource.id)
 
     async def quotas(self, region: str) -> list[Quota]:
-        from nebius.api.nebius.quotas import v1 as quotas
-
+        quotas = sdk("api.nebius.quotas.v1")
         request = quotas.ListQuotaAllowancesRequest(parent_id=await self._places.tenant())
         return [
             Quota(
@@ -211,8 +204,7 @@ class NebiusCloud(RentedCloud):
     # Orders.
 
     async def _spec(self, order: Order, project: str) -> Any:
-        from nebius.api.nebius.compute import v1 as compute
-
+        compute = sdk("api.nebius.compute.v1")
         platform, _, preset = order.offer.instance_type.partition("_")
         subnet, network = await self._places.subnet(project)
         walls = await self._walls.of(project, network, order.ports)
@@ -242,9 +234,8 @@ class NebiusCloud(RentedCloud):
 
     async def _cluster(self, order: Order, project: str, platform: str, preset: str) -> str:
         """Id of the cluster of GPUs of a gang; empty where InfiniBand is not to be had."""
-        from nebius.api.nebius.common import v1 as common
-        from nebius.api.nebius.compute import v1 as compute
-
+        common = sdk("api.nebius.common.v1")
+        compute = sdk("api.nebius.compute.v1")
         named: Mapping[str, str] = self.config.settings.get("fabrics") or {}
         fabric = named.get(platform) or FABRICS.get((platform, order.offer.region))
         if order.count < 2 or not preset.startswith("8gpu-") or not fabric:
@@ -264,28 +255,24 @@ class NebiusCloud(RentedCloud):
         return str(operation.resource_id)
 
     async def _drop_cluster(self, cluster: str) -> None:
-        from nebius.api.nebius.compute import v1 as compute
-
+        compute = sdk("api.nebius.compute.v1")
         request = compute.DeleteGpuClusterRequest(id=cluster)
         operation = await self._api.call(compute.GpuClusterServiceClient, "delete", request)
         await self._api.done(operation, GONE_S)
 
     async def _entry(self, node_id: str) -> Any:
-        from nebius.api.nebius.compute import v1 as compute
-
+        compute = sdk("api.nebius.compute.v1")
         request = compute.GetInstanceRequest(id=node_id)
         return await self._api.call(compute.InstanceServiceClient, "get", request)
 
     async def _acted(self, method: str, request: Any) -> None:
-        from nebius.api.nebius.compute import v1 as compute
-
+        compute = sdk("api.nebius.compute.v1")
         operation = await self._api.call(compute.InstanceServiceClient, method, request)
         await self._api.done(operation, GONE_S)
 
 
 def _disk(order: Order) -> Any:
-    from nebius.api.nebius.compute import v1 as compute
-
+    compute = sdk("api.nebius.compute.v1")
     steps = math.ceil((order.disk_gib or 1) / STEP_GIB)
     image = order.image
     if not image:

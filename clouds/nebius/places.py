@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stix.clouds.errors import AuthError, InvalidRequest, QuotaError
-from stix.clouds.nebius.api import Api
+from stix.clouds.nebius.api import Api, sdk
 from stix.clouds.rented.credentials import Key, whole
 
 TENANT = Key(("NEBIUS_TENANT_ID",), (("~/.nebius/NEBIUS_TENANT_ID.txt", whole),))
@@ -32,8 +32,7 @@ class Places:
 
     async def tenant(self) -> str:
         """Its id: as it was named, else the only one there is."""
-        from nebius.api.nebius.iam import v2 as iam
-
+        iam = sdk("api.nebius.iam.v2")
         if named := self._settings.get("tenant") or TENANT.find().value:
             return str(named)
         request = iam.ListTenantsRequest()
@@ -45,8 +44,7 @@ class Places:
 
     async def projects(self) -> Mapping[str, str]:
         """Region to project: that of the settings, else the default one there, else any."""
-        from nebius.api.nebius.iam import v2 as iam
-
+        iam = sdk("api.nebius.iam.v2")
         if named := self._settings.get("projects"):
             return {str(region): str(project) for region, project in named.items()}
         if not self._projects:
@@ -78,8 +76,7 @@ class Places:
 
     async def subnet(self, project: str) -> tuple[str, str]:
         """The subnet for machines, and its network."""
-        from nebius.api.nebius.vpc import v1 as vpc
-
+        vpc = sdk("api.nebius.vpc.v1")
         if project not in self._subnets:
             request = vpc.ListSubnetsRequest(parent_id=project)
             found = [s async for s in self._api.listed(vpc.SubnetServiceClient, request)]

@@ -12,7 +12,7 @@ from typing import Any
 
 from stix.clouds.config import HOME_TAG
 from stix.clouds.errors import InvalidRequest
-from stix.clouds.nebius.api import Api
+from stix.clouds.nebius.api import Api, sdk
 from stix.clouds.rented.failures import Exists, NotThere
 from stix.clouds.rented.names import home_word
 from stix.clouds.rented.ports import single_ports
@@ -46,8 +46,7 @@ class Walls:
 
     async def listed(self, project: str) -> Any:
         """Those of this home."""
-        from nebius.api.nebius.vpc import v1 as vpc
-
+        vpc = sdk("api.nebius.vpc.v1")
         request = vpc.ListSecurityGroupsRequest(parent_id=project)
         async for group in self._api.listed(vpc.SecurityGroupServiceClient, request):
             if dict(group.metadata.labels).get(HOME_TAG) == self._home:
@@ -55,8 +54,7 @@ class Walls:
 
     async def drop(self, group: str) -> None:
         """Remove a group, and its rules before it."""
-        from nebius.api.nebius.vpc import v1 as vpc
-
+        vpc = sdk("api.nebius.vpc.v1")
         for rule in await self._rules_of(group):
             gone = vpc.DeleteSecurityRuleRequest(id=rule.metadata.id)
             await self._removed(vpc.SecurityRuleServiceClient, gone)
@@ -72,8 +70,7 @@ class Walls:
     async def _group(
         self, there: dict[str, Any], project: str, network: str, ports: Sequence[str]
     ) -> str:
-        from nebius.api.nebius.vpc import v1 as vpc
-
+        vpc = sdk("api.nebius.vpc.v1")
         name = self._name(network, ports)
         if name in there:
             group = str(there[name].metadata.id)
@@ -96,8 +93,7 @@ class Walls:
 
     async def _made(self, client: Any, request: Any) -> str:
         """The id of what was made, now or by another engine."""
-        from nebius.api.nebius.common import v1 as common
-
+        common = sdk("api.nebius.common.v1")
         try:
             operation = await self._api.call(client, "create", request)
         except Exists:
@@ -108,8 +104,7 @@ class Walls:
         return str(operation.resource_id)
 
     async def _rules_of(self, group: str) -> list[Any]:
-        from nebius.api.nebius.vpc import v1 as vpc
-
+        vpc = sdk("api.nebius.vpc.v1")
         request = vpc.ListSecurityRulesRequest(parent_id=group)
         try:
             return [r async for r in self._api.listed(vpc.SecurityRuleServiceClient, request)]
@@ -117,8 +112,7 @@ class Walls:
             return []
 
     def _metadata(self, parent: str, name: str) -> Any:
-        from nebius.api.nebius.common import v1 as common
-
+        common = sdk("api.nebius.common.v1")
         labels = {HOME_TAG: self._home}
         return common.ResourceMetadata(parent_id=parent, name=name, labels=labels)
 
@@ -129,7 +123,7 @@ class Walls:
 
 def _rules(group: str, ports: Sequence[str]) -> dict[str, Any]:
     """Name to rule."""
-    from nebius.api.nebius.vpc import v1 as vpc
+    vpc = sdk("api.nebius.vpc.v1")
 
     def rule(protocol: Any, **match: Any) -> Any:
         allow = vpc.RuleAccessAction.ALLOW
