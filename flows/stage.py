@@ -80,6 +80,10 @@ class StageRun:
         hit = cached.hit
         assert hit is not None
         reason = f"unchanged since run {hit.run_id}"
+        if cached.accepted:
+            reason = f"accepted (--accept): the outputs of run {hit.run_id} serve"
+            assert cached.key is not None
+            await self.ledger.cache_put(self.fence, cached.key, self.key, hit.outputs, hit.result)
         await self._update(
             state=StageState.CACHED,
             reason=reason,

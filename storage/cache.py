@@ -34,8 +34,9 @@ def cache_parts(
 ) -> dict[str, str]:
     """What the result of a stage depends on, each part as a short hash or a small value.
 
-    Not in it: resources but their image, recovery, names, comments of the file, and the values
-    of secrets.
+    Not in it: resources but their image (unless ``cache`` asks for them), recovery, names,
+    comments of the file around the scripts, and the values of secrets. Times of files do not
+    count: folders are known by the digest of their content and of their executable bits.
 
     Args:
         stage_wire: The stage as JSON, canonical field names.
@@ -54,6 +55,8 @@ def cache_parts(
     parts["params"] = _small(_text(dict(params)))
     parts["outputs"] = _small(_text(stage_wire.get("outputs") or {}))
     parts["image"] = ", ".join(sorted(set(_images(stage_wire.get("resources")))))
+    if _map(stage_wire.get("cache")).get("resources"):
+        parts["resources"] = _hash(_text(_without_image(stage_wire.get("resources"))))
     if stage_wire.get("workdir"):
         parts["workdir"] = _source(stage_wire["workdir"], uploads)
     for target, mount in sorted(_map(stage_wire.get("file_mounts")).items()):
@@ -113,12 +116,27 @@ def _images(resources: Any) -> Iterator[str]:
             yield from _images(one)
 
 
+def _without_image(resources: Any) -> Any:
+    """The image is a part of its own."""
+    if isinstance(resources, Mapping):
+        return {k: _without_image(v) for k, v in resources.items() if k != "image_id"}
+    if isinstance(resources, list | tuple):
+        return [_without_image(one) for one in resources]
+    return resources
+
+
 def _script(script: Any) -> str:
     """Only what cannot matter is levelled: line endings, and white space after the last line.
 
     White space at the end of other lines stays: it counts in here-documents and after a backslash.
+    So do comments: whether a line that begins with ``#`` is one, or is text of a here-document or
+    of a quoted string, only a shell can tell, and ``set -v`` prints it, and lines have numbers. A
+    comment that changed is a reason to run, and ``why`` names the script.
     """
-    return str(script or "").replace("\r\n", "\n").rstrip()
+    text = str(script or "").replace("\r\n", "\n")
+    short = text.rstrip()
+    # A space may be quoted, and a here-document may lack its end.
+    return text if short.endswith("\\") or "<<" in short else short
 
 
 def _map(value: Any) -> Mapping[str, Any]:

@@ -21,12 +21,14 @@ class CachePlan:
 
     Attributes:
         wanted: Whether the stage's outputs may be used by later runs.
+        accepted: The user said that the earlier outputs serve, whatever changed since.
     """
 
     key: str | None
     parts: dict[str, str]
     wanted: bool
     hit: CacheHit | None = None
+    accepted: bool = False
 
 
 def sources(spec: StageSpec) -> list[str]:
@@ -46,9 +48,21 @@ async def plan_cache(run: RunContext, point: Point, inputs: Mapping[str, str]) -
     if not spec.cached or refused:
         return CachePlan(key, parts, spec.cached)
     hit = await run.runtime.ledger.cache_get(key)
-    if hit is not None and not await asyncio.to_thread(_whole, run, hit):
-        hit = None
-    return CachePlan(key, parts, True, hit)
+    if hit is not None and await asyncio.to_thread(_whole, run, hit):
+        return CachePlan(key, parts, True, hit)
+    old = await _accepted(run, point)
+    return CachePlan(key, parts, True, old, accepted=old is not None)
+
+
+async def _accepted(run: RunContext, point: Point) -> CacheHit | None:
+    """The newest earlier outputs, where the user said that they serve and they are all there."""
+    if point.stage not in run.options.get("accept", ()):
+        return None
+    ledger, params = run.runtime.ledger, dict(point.params)
+    old = await ledger.last_outputs(run.name, point.stage, params, run.run_id)
+    if old is None or old.outputs.keys() != run.specs[point.stage].outputs.keys():
+        return None
+    return old if await asyncio.to_thread(_whole, run, old) else None
 
 
 def _whole(run: RunContext, hit: CacheHit) -> bool:

@@ -15,6 +15,12 @@ from stix.cli.output import message, show
 @overriding
 @click.option("--no-cache", is_flag=True, help="Run every stage, even if its outputs are known.")
 @click.option("--force", multiple=True, metavar="STAGE", help="Run this stage in any case.")
+@click.option(
+    "--accept",
+    multiple=True,
+    metavar="STAGE",
+    help="Take the outputs of the stage's last run as they are, whatever changed since.",
+)
 @click.option("--detach", "-d", is_flag=True, help="Print the run's id and leave.")
 @output_option
 def run(file: str, detach: bool, output: str, given: dict[str, Any], **how: Any) -> int:

@@ -150,8 +150,8 @@ def run(pipeline: Source, *, wait: bool = True, **options: Unpack[RunOptions]) -
         pipeline: ``stix.Pipeline``, ``stix.Dag``, ``stix.Task``, or the path of a file.
         wait: Wait until it has ended.
         options: ``name``, ``envs``, ``secrets``, ``no_cache``, ``force`` (stages that run even
-            if their outputs are known), ``base`` (where relative paths begin) and ``overrides``
-            (``{"train.num_nodes": 2}``), as in ``stix.client.submit.Options``.
+            if their outputs are known), ``accept`` (stages whose last outputs serve), ``base``
+            (where relative paths begin) and ``overrides`` (``{"train.num_nodes": 2}``), as in ``stix.client.submit.Options``.
 
     Raises:
         SpecErrors: the pipeline is refused, with every reason.

@@ -44,6 +44,7 @@ class RunOptions(TypedDict, total=False):
     secrets: Mapping[str, str] | None
     no_cache: bool
     force: Sequence[str]
+    accept: Sequence[str]
     base: str | Path | None
     overrides: Mapping[str, Any] | None
 
@@ -58,6 +59,7 @@ class Options:
         secrets: Secrets for every stage.
         no_cache: Run every stage, even if its outputs are known.
         force: Stages to run even if their outputs are known.
+        accept: Stages whose outputs of the newest earlier run serve, whatever changed since.
         base: Where relative paths of a Python object begin; default the current directory. Paths
             in a file are relative to the file.
         overrides: Path of a field to its value, as ``--set`` has them: ``{"train.num_nodes": 2}``.
@@ -69,6 +71,7 @@ class Options:
     secrets: Mapping[str, str] | None = field(default=None, repr=False)
     no_cache: bool = False
     force: Sequence[str] = ()
+    accept: Sequence[str] = ()
     base: str | Path | None = None
     overrides: Mapping[str, Any] | None = None
     given: Overrides | None = None
@@ -190,22 +193,26 @@ def submit(client: Client, prepared: Prepared, options: Options | None = None) -
 
     Raises:
         PackError: a workdir holds something that cannot be sent.
-        UsageError: ``force`` names a stage that is not there.
+        UsageError: ``force`` or ``accept`` names a stage that is not there.
     """
     options = options or Options()
     pipeline, secrets = split_secrets(prepared.pipeline, options.secrets)
-    for name in options.force:
-        if name not in pipeline.stages:
-            raise UsageError(
-                f"there is no stage {name!r} to force", fix=f"stages: {', '.join(pipeline.stages)}"
-            )
+    for word, names in (("force", options.force), ("accept", options.accept)):
+        for name in names:
+            if name not in pipeline.stages:
+                known = ", ".join(pipeline.stages)
+                raise UsageError(f"there is no stage {name!r} to {word}", fix=f"stages: {known}")
     uploads = {path: upload(client, _place(path, prepared.base)) for path in sources(pipeline)}
     body = {
         "spec": to_wire(pipeline),
         "source": {"file": prepared.file, "text": prepared.text},
         "uploads": uploads,
         "secrets": secrets,
-        "options": {"no_cache": options.no_cache, "force": list(options.force)},
+        "options": {
+            "no_cache": options.no_cache,
+            "force": list(options.force),
+            "accept": list(options.accept),
+        },
     }
     with placed(prepared.loaded):
         return client.create_run(body)

@@ -47,6 +47,15 @@ _LAST_PARTS = Statement.of("""
     WHERE r.name = :name AND s.stage = :stage AND s.params = :params
         AND s.cache_parts IS NOT NULL
         AND r.created < (SELECT created FROM runs WHERE id = :before)
+    ORDER BY s.state IN ('succeeded', 'cached') DESC, r.created DESC LIMIT 1""")
+
+_LAST_OUTPUTS = Statement.of("""
+    SELECT coalesce(s.cache_key, '') AS cache_key, r.id AS run_id, s.key, s.outputs, s.result,
+        r.created
+    FROM runs r JOIN stages s ON s.run_id = r.id
+    WHERE r.name = :name AND s.stage = :stage AND s.params = :params
+        AND s.state IN ('succeeded', 'cached') AND s.outputs IS NOT NULL
+        AND r.created < (SELECT created FROM runs WHERE id = :before)
     ORDER BY r.created DESC LIMIT 1""")
 
 _KEPT = """kept AS (
@@ -101,11 +110,23 @@ class Artifacts(Part):
     async def last_parts(
         self, pipeline_name: str, stage: str, params: dict[str, Any], before_run: str
     ) -> Any:
-        """``cache_parts`` of the same stage in the newest earlier run of the pipeline, or None."""
+        """``cache_parts`` of the same stage in an earlier run of the pipeline, or None.
+
+        Of the newest in which it ended well; where there is none, of the newest.
+        """
         rows = await self._db.fetch(
             _LAST_PARTS, name=pipeline_name, stage=stage, params=params, before=before_run
         )
         return rows[0]["cache_parts"] if rows else None
+
+    async def last_outputs(
+        self, pipeline_name: str, stage: str, params: dict[str, Any], before_run: str
+    ) -> CacheHit | None:
+        """What the same stage left in the newest earlier run in which it ended well."""
+        rows = await self._db.fetch(
+            _LAST_OUTPUTS, name=pipeline_name, stage=stage, params=params, before=before_run
+        )
+        return CacheHit.of(rows[0]) if rows else None
 
     async def artifact_roots(self, older_s: float, keep_last: int) -> set[str]:
         """Digests that runs which are kept rely on: outputs, logs, uploads, cached results.

@@ -28,7 +28,7 @@ FORMS = {
     "run": "write the commands as text; use run: | for several lines",
     "setup": "write the commands as text; use setup: | for several lines",
     "use_spot": "write use_spot: true or use_spot: false",
-    "cache": "write cache: true or cache: false",
+    "cache": "write cache: true, cache: false or cache: {resources: true}",
     "needs": "write needs: [stage, stage]",
     "arch": "write arch: x86_64, arch: arm64, or arch: any where either will do",
     "labels": "write labels: {name: text}, with numbers in quotes",

@@ -16,6 +16,7 @@ from pydantic import (
 
 from stix.spec import forms, values
 from stix.spec.base import Accepts, Also, Spec, bad
+from stix.spec.caching import CacheSpec
 from stix.spec.checkpoint import CheckpointSpec
 from stix.spec.edges import InputSpec, OutputSpec
 from stix.spec.envs import (
@@ -75,6 +76,7 @@ class StageSpec(TaskApi, Spec):
         when: An expression over earlier stages; where it is false the stage is skipped.
         recovery: What to do when something goes wrong, by kind of event.
         cache: Whether outputs of an earlier run may serve; default: true if it declares outputs.
+            ``{resources: true}``: only those of the same resources.
         timeout: Time for one attempt, in seconds or such as ``30m``.
         checkpoint: A directory that is kept while the stage runs, for its next attempt.
         estimate: What is expected of one run: its time, the sizes of its data; for the plan.
@@ -123,7 +125,7 @@ class StageSpec(TaskApi, Spec):
     allowed_failures: Annotated[int | str, Accepts(forms.SHARE)] = 0
     when: str | None = None
     recovery: RecoveryPolicy | None = None
-    cache: Annotated[bool | None, Field(strict=True)] = None
+    cache: CacheSpec | None = None
     timeout: Duration | None = None
     estimate: EstimateSpec | None = None
     checkpoint: CheckpointSpec | None = None
@@ -251,8 +253,8 @@ class StageSpec(TaskApi, Spec):
 
     @property
     def cached(self) -> bool:
-        """Whether outputs of an earlier run may serve."""
-        return bool(self.outputs) if self.cache is None else self.cache
+        """Whether outputs of an earlier run may serve: never those that are not declared."""
+        return bool(self.outputs) and (self.cache is None or self.cache.enabled)
 
     def upstream(self) -> list[str]:
         """Stages that must end before: ``needs``, then those of ``inputs``; each once."""

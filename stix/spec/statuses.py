@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from stix.spec.base import Spec
+from stix.spec.caching import CacheSpec
 from stix.spec.edges import InputSpec, OutputSpec
 from stix.spec.estimate import EstimateSpec
 from stix.spec.models import PipelineSpec
@@ -342,6 +343,7 @@ TABLE: dict[type[Spec], dict[str, Status | Cases]] = {
     Rule: _used("retries backoff max_backoff next exit_codes free_exit_codes"),
     InputSpec: _used("from path"),
     OutputSpec: _used("path"),
+    CacheSpec: _used("enabled resources"),
     EstimateSpec: _used("time accelerators outputs inputs checkpoint"),
 }
 """Every key that a model accepts. What lies below a refused key is refused with it."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
 from stix.storage.artifacts.chunks import Chunks, Upload, ordered
 from stix.storage.artifacts.garbage import Collected, Garbage, Wish
@@ -51,22 +51,23 @@ class ArtifactStore:
 
     Args:
         url: Such as ``file:///path`` or ``s3://bucket/prefix``.
-        timing: When objects are old; the same for all who use the store.
-        store: Instead of the one that the registry opens for ``url``.
         options: For the store, see its class.
     """
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        timing: Timing = TIMING,
-        store: Store | None = None,
-        **options: object,
-    ) -> None:
+    def __init__(self, url: str, **options: object) -> None:
+        self._open(open_store(url, **options), url, TIMING)
+
+    @classmethod
+    def over(cls, store: Store, url: str, timing: Timing = TIMING) -> Self:
+        """The artifacts in a store that is open; all who use it must agree on the timing."""
+        made = cls.__new__(cls)
+        made._open(store, url, timing)
+        return made
+
+    def _open(self, store: Store, url: str, timing: Timing) -> None:
         self.url = as_url(url).rstrip("/")
-        self._store = store if store is not None else open_store(url, **options)
-        self._objects = Objects(self._store, self.url)
+        self._store = store
+        self._objects = Objects(store, self.url)
         self._guard = Guard(self._objects, timing)
         self._chunks = Chunks(self._objects, timing)
 

@@ -20,6 +20,7 @@ WIRE: dict[str, Any] = {
     "workdir": "./src",
     "file_mounts": {"/data": {"source": "./data", "mode": "COPY"}},
     "resources": {"cpus": "4+", "image_id": "docker:python:3.12"},
+    "cache": {"resources": True},
     "recovery": {"max_attempts": 3},
 }
 CALL: dict[str, Any] = {
@@ -45,13 +46,13 @@ CHANGES: dict[str, Change] = {
     "file_mounts./x": lambda call: call["stage_wire"]["file_mounts"].update({"/x": "s3://b/k"}),
     "outputs": lambda call: call["stage_wire"]["outputs"].update(plot="p.png"),
     "num_nodes": lambda call: call["stage_wire"].update(num_nodes=3),
+    "resources": lambda call: call["stage_wire"]["resources"].update(cpus="8"),
     "image": lambda call: call["stage_wire"]["resources"].update(image_id="docker:python:3.13"),
     "function": lambda call: call["extra"].update(function="2"),
 }
 SAME: dict[str, Change] = {
     "white space at the end": lambda call: call["stage_wire"].update(run="python train.py \n\n"),
     "line endings": lambda call: call["stage_wire"].update(run="python train.py\r\n"),
-    "resources": lambda call: call["stage_wire"]["resources"].update(cpus="8", use_spot=True),
     "recovery": lambda call: call["stage_wire"].update(recovery=None),
     "the value of a secret": lambda call: call["stage_wire"]["secrets"].update(TOKEN="x"),
     "order": lambda call: call.update(params={"seed": 1, "model": "svm"}),
@@ -81,6 +82,29 @@ def test_white_space_inside_a_script_counts() -> None:
     now = parts_after(lambda call: call["stage_wire"].update(run="cat <<E\nx \nE\n"))
     other = parts_after(lambda call: call["stage_wire"].update(run="cat <<E\nx\nE\n"))
     assert now["run"] != other["run"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("echo a\\", "echo a\\ ", False),
+        ("cat <<E\na", "cat <<E\na\n", False),
+        ("echo a\n# b", "echo a\n# c", False),
+        ("echo a # b", "echo a", False),
+        ("echo a", "echo  a", False),
+        ("echo a", "echo a \n\n", True),
+    ],
+)
+def test_white_space_and_comments(one: str, other: str, same: bool) -> None:
+    keys = [cache_key(cache_parts({"run": text}, {}, {}, {})) for text in (one, other)]
+    assert (keys[0] == keys[1]) is same
+
+
+def test_resources_do_not_count_unless_asked() -> None:
+    for asked in (None, {"enabled": True, "resources": False}):
+        wires = [{"cache": asked, "resources": {"cpus": cpus}} for cpus in ("4", "8")]
+        one, other = (cache_key(cache_parts(wire, {}, {}, {})) for wire in wires)
+        assert one == other
 
 
 def test_no_value_of_an_env_or_a_secret_is_shown() -> None:

@@ -39,7 +39,7 @@ class Artifacts(RuleBasedStateMachine):
         shutil.rmtree(self.folder)
 
     def open(self, fate: Fate | None = None) -> ArtifactStore:
-        return ArtifactStore(self.store.as_uri(), timing=TIMING, store=FrailStore(fate or Fate()))
+        return ArtifactStore.over(FrailStore(fate or Fate()), self.store.as_uri(), TIMING)
 
     def make(self, tree: dict[str, bytes]) -> Path:
         self.trees += 1
@@ -157,7 +157,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def _store(root: Path, fate: Fate | None = None) -> ArtifactStore:
-    return ArtifactStore(root.as_uri(), timing=TIMING, store=FrailStore(fate or Fate()))
+    return ArtifactStore.over(FrailStore(fate or Fate()), root.as_uri(), TIMING)
 
 
 @pytest.fixture

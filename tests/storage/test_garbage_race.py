@@ -17,8 +17,10 @@ import json, os, random, sys, time
 from pathlib import Path
 from stix.storage.artifacts import ArtifactStore, Timing, Wish
 from stix.storage.base import Corrupt, StorageError
+from stix.storage.registry import open_store
 options = json.loads(os.environ["STORE_OPTIONS"])
-store = ArtifactStore(sys.argv[1], timing=Timing(fresh_s=2, hold_s=10, sweep_s=3), **options)
+timing = Timing(fresh_s=2, hold_s=10, sweep_s=3)
+store = ArtifactStore.over(open_store(sys.argv[1], **options), sys.argv[1], timing)
 roots, end = Path(sys.argv[2]), time.monotonic() + float(sys.argv[3])
 """
 WRITER = (

@@ -185,6 +185,8 @@ def _told_to_run(options: dict[str, Any], row: StageRow) -> str:
         return "the run was started with --no-cache"
     if row.stage in (options.get("force") or ()):
         return "the run was started with --force for this stage"
+    if row.stage in (options.get("accept") or ()):
+        return "--accept: no earlier run left outputs that could be accepted"
     return ""
 
 

@@ -36,6 +36,7 @@ class Options(BaseModel):
 
     no_cache: bool = False
     force: list[str] = Field(default_factory=list)
+    accept: list[str] = Field(default_factory=list)
 
 
 class Submission(BaseModel):
@@ -152,10 +153,22 @@ def _missing(name: str) -> Problem:
 
 
 def _check_options(pipeline: PipelineSpec, options: Options) -> None:
-    for name in options.force:
-        if name not in pipeline.stages:
-            known = ", ".join(pipeline.stages)
-            raise UsageError(f"there is no stage {name!r} to force", fix=f"stages: {known}")
+    for word, names in (("force", options.force), ("accept", options.accept)):
+        for name in names:
+            if name not in pipeline.stages:
+                known = ", ".join(pipeline.stages)
+                raise UsageError(f"there is no stage {name!r} to {word}", fix=f"stages: {known}")
+    for name in options.accept:
+        if options.no_cache or name in options.force:
+            raise UsageError(
+                f"the stage {name} cannot be accepted and run in any case",
+                fix="leave out --accept, or --force and --no-cache",
+            )
+        if not pipeline.resolved().stages[name].cached:
+            raise UsageError(
+                f"the stage {name} has no outputs that may serve again",
+                fix="declare its outputs, and leave out cache: false",
+            )
 
 
 def _check_uploads(context: Context, pipeline: PipelineSpec, uploads: dict[str, str]) -> None:
