@@ -178,6 +178,7 @@ class Bench:
     def drop(self, url: str) -> None:
         """Make room: the server's disk is the machine's."""
         import obstore
+
         from stix.storage.registry import open_store
 
         store = open_store(url, **self.server.options())

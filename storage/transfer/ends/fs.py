@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from stix.storage.base import HasParts, NotInStore, StorageError, Store
+from stix.storage.base import HasParts, NotInStore, Store
 from stix.storage.transfer.ends.base import Data, StateFolder, Writer, changed
 from stix.storage.transfer.ends.parts import parts_writer
 from stix.storage.transfer.entries import Entry, piece_size, seconds
 
-if TYPE_CHECKING:
-    from fsspec import AbstractFileSystem
-
-_APPEND = {"sftp", "ssh"}
-"""Filesystems that write in place: there a large file grows under another name first."""
 _VERSIONS = ("ETag", "etag", "generation", "md5Hash", "content_md5", "ino")
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
 
@@ -104,7 +98,7 @@ class FsEnd:
         if isinstance(self.store, HasParts):
             return parts_writer(self.store, self.at(name), entry, source, self._state)
         filesystem = self.store.filesystem()
-        if _protocols(filesystem) & _APPEND:
+        if hasattr(filesystem, "write_at"):  # there a large file grows under another name
             return self._growing(name, entry, source)
         return self._streaming(name, entry)
 
@@ -124,13 +118,12 @@ class FsEnd:
         part = f"{folder}/.{last[:50]}.{entry.identity(source)[:12]}.part"
         with self.store.errors(self.at(name)):
             filesystem = self.store.filesystem()
-            filesystem.makedirs(folder, exist_ok=True)
             size = int(filesystem.info(part)["size"]) if filesystem.exists(part) else 0
         yield _Growing(self.store, (part, place), entry, size)
 
     def make(self, folders: Iterable[str]) -> None:
-        if not _protocols(self.store.filesystem()) & _APPEND:
-            return
+        if not hasattr(self.store.filesystem(), "write_at"):
+            return  # folders do not exist by themselves
         for folder in folders:
             with self.store.errors(self.at(folder)):
                 self.store.filesystem().makedirs(self._place(folder), exist_ok=True)
@@ -142,11 +135,6 @@ class FsEnd:
                     self.store.filesystem().rm_file(self._place(name))
             except NotInStore:
                 continue
-
-
-def _protocols(filesystem: AbstractFileSystem) -> set[str]:
-    told = filesystem.protocol
-    return {told} if isinstance(told, str) else set(told)
 
 
 def _entry(name: str, info: Mapping[str, Any]) -> Entry:
@@ -203,7 +191,6 @@ class _Growing:
         self._entry = entry
         self.piece = piece_size(entry.size)
         self._start = self._size = size if size <= entry.size else 0
-        self._fresh = self._start == 0
         self.todo: Sequence[int] = range(self._start // self.piece, -(-entry.size // self.piece))
 
     def span(self, number: int) -> tuple[int, int]:
@@ -211,12 +198,8 @@ class _Growing:
         return max(start, self._start), min(start + self.piece, self._entry.size)
 
     def write(self, number: int, data: Data) -> None:
-        with (
-            self._store.errors(self._place),
-            self._store.filesystem().open(self._part, "wb" if self._fresh else "ab") as file,
-        ):
-            file.write(bytes(data))
-        self._fresh = False
+        with self._store.errors(self._place):
+            self._store.filesystem().write_at(self._part, bytes(data), self._size)
         self._size += len(data)
 
     def commit(self) -> None:
@@ -224,30 +207,9 @@ class _Growing:
         with self._store.errors(self._place):
             if int(filesystem.info(self._part)["size"]) != self._entry.size:
                 raise changed(self._place)
-            rename = getattr(filesystem, "rename_over", None)
-            if rename is not None:
-                rename(self._part, self._place)
-                return
-            self._swap(filesystem)
-
-    def _swap(self, filesystem: AbstractFileSystem) -> None:
-        """SFTP's plain rename refuses an existing target; its extension does not."""
-        client = getattr(filesystem, "ftp", None)
-        if client is not None and hasattr(client, "posix_rename"):
-            client.posix_rename(self._part, self._place)
-            return
-        if filesystem.exists(self._place):
-            old = f"{self._place}.{secrets.token_hex(4)}.old"
-            filesystem.mv(self._place, old)
-            filesystem.mv(self._part, self._place)
-            filesystem.rm_file(old)
-        else:
             filesystem.mv(self._part, self._place)
 
     def discard(self) -> None:
         with self._store.errors(self._place):
             if self._store.filesystem().exists(self._part):
                 self._store.filesystem().rm_file(self._part)
-
-
-__all__ = ["FsEnd", "StorageError"]
