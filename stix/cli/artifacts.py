@@ -20,6 +20,7 @@ ENTRIES = {
     "get": Entry("stix.cli.artifacts:get", "Fetch an artifact into a directory."),
     "put": Entry("stix.cli.keeping:put", "Store a file or a folder."),
     "verify": Entry("stix.cli.keeping:verify", "Compare artifacts with their digests."),
+    "lineage": Entry("stix.cli.lineage:lineage", "Show what made an artifact, and who used it."),
     "gc": Entry("stix.cli.keeping:gc", "Delete artifacts that no run needs."),
 }
 

@@ -122,6 +122,10 @@ class Client:
         """Read an artifact in the store: ``{"digest", "ok", "problem", "bytes"}``."""
         return dict(self._get(f"/artifacts/{segment(digest)}/verify", HOUR))
 
+    def artifact_lineage(self, digest: str) -> Json:
+        """The stage runs before and behind an artifact: ``steps``."""
+        return dict(self._get(f"/artifacts/{segment(digest)}/lineage", SLOW))
+
     def artifacts_gc(self, body: Mapping[str, Any]) -> Iterator[Json]:
         """Delete what no run that is kept relies on: a step per answer, the last has ``end``."""
         request = Request(

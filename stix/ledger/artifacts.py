@@ -77,6 +77,10 @@ _ROOTS = Statement.of(f"""
     SELECT DISTINCT found.digest[1] AS digest
     FROM told, LATERAL regexp_matches(words, '[0-9a-f]{{64}}', 'g') AS found(digest)""")
 
+_WITH = Statement.of("""
+    SELECT s.run_id, s.key FROM stages s JOIN runs r ON r.id = s.run_id
+    WHERE strpos(s.outputs::text, :digest) > 0 ORDER BY r.created, s.position""")
+
 _FORGET = Statement.of("""
     DELETE FROM cache WHERE EXISTS (
         SELECT FROM regexp_matches(outputs::text, '[0-9a-f]{64}', 'g') AS found(digest)
@@ -137,6 +141,11 @@ class Artifacts(Part):
         """
         rows = await self._db.fetch(_ROOTS, older_s=older_s, keep_last=keep_last)
         return {str(row["digest"]) for row in rows}
+
+    async def stages_with(self, digest: str) -> list[tuple[str, str]]:
+        """Run and key of the stage runs that have this output, the first run first."""
+        rows = await self._db.fetch(_WITH, digest=digest)
+        return [(str(row["run_id"]), str(row["key"])) for row in rows]
 
     async def forget_outputs(self, digests: list[str]) -> None:
         """No run shall look for these artifacts in the cache."""

@@ -57,3 +57,35 @@ def test_garbage_goes_and_what_a_run_needs_stays(cli: Cli, objects: Path) -> Non
     states = {s["key"]: s["state"] for s in cli.json("run", file)["stages"]}
     assert states["greet"] == "succeeded"
     cli("artifacts", "gc", "--older-than", "soon", code=2)
+
+
+def test_lineage_goes_back_to_the_code_and_forward_to_who_used_it(cli: Cli) -> None:
+    (cli.folder / "code").mkdir()
+    (cli.folder / "code" / "main.sh").write_text("echo lineage")
+    text = """\
+name: line
+stages:
+  make: {run: "sh code/main.sh > out", file_mounts: {code: code}, outputs: {data: out}}
+  use: {run: "cat inputs/x > two", inputs: {x: make.data}, outputs: {more: two}}
+  end: {run: "true", inputs: {y: use.more}}
+  apart: {run: "echo z > z", outputs: {data: z}}
+"""
+    run = cli.json("run", cli.file(text))
+    outputs = {s["key"]: s["outputs"] for s in run["stages"]}
+    middle = cli.json("artifacts", "lineage", "use.more", "--run", run["id"])
+    assert [s["key"] for s in middle["steps"]] == ["make", "use", "end"]
+    make, use, _ = middle["steps"]
+    assert use["inputs"] == {"x": [outputs["make"]["data"]]}
+    assert make["code"]["run"] == "sh code/main.sh > out"
+    (sent,) = make["code"]["uploads"].values()
+    cli("artifacts", "get", sent, "sent")
+    assert (cli.folder / "sent" / "main.sh").read_text() == "echo lineage"
+    again = cli.json("run", cli.file(text))  # of the cache: the first run made it
+    digest = outputs["make"]["data"]
+    steps = cli.json("artifacts", "lineage", digest)["steps"]
+    assert {(s["run_id"], s["key"]) for s in steps} == {
+        (run["id"], "make"),
+        *((r["id"], key) for r in (run, again) for key in ("use", "end")),
+    }
+    shown = cli("artifacts", "lineage", "make.data", "--run", run["id"]).stdout
+    assert f"code={sent[:12]}" in shown and "apart" not in shown

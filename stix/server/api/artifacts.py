@@ -12,9 +12,10 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from stix.errors import StixError
-from stix.server.api.encode import all_plain
+from stix.server.api.encode import all_plain, plain
 from stix.server.api.system import Here
 from stix.server.context import Context
+from stix.server.lineage import Lineage
 from stix.storage.artifacts import Collected, Wish
 from stix.storage.base import Corrupt
 
@@ -76,6 +77,14 @@ async def verify(context: Here, digest: str) -> dict[str, Any]:
     except Corrupt as error:
         return {"digest": digest, "ok": False, "problem": str(error), "bytes": None}
     return {"digest": digest, "ok": True, "problem": "", "bytes": manifest.bytes}
+
+
+@router.get("/artifacts/{digest}/lineage")
+async def lineage(context: Here, digest: str) -> dict[str, Any]:
+    """The stage runs before and behind an artifact, with their code and inputs."""
+    await asyncio.to_thread(context.store.manifest, digest)
+    told: dict[str, Any] = plain(await Lineage(context.ledger).of(digest))
+    return told
 
 
 @router.post("/artifacts/gc")

@@ -1,0 +1,54 @@
+"""``stix artifacts lineage``: where an artifact came from, and what was made of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from stix.cli.artifacts import run_option
+from stix.cli.options import connect, output_option
+from stix.cli.output import ago, show, table
+
+if TYPE_CHECKING:
+    from stix.client.api import Json
+
+SHORT = 12
+
+
+@click.command()
+@click.argument("name")
+@run_option
+@output_option
+def lineage(name: str, run: str, output: str) -> None:
+    """Show which stages made artifact NAME (STAGE.OUTPUT or a digest), and which used it.
+
+    Back to the folders that were sent with the runs, and forward to all that was made of it.
+    """
+    from stix.client.artifacts import find
+
+    client = connect()
+    answer = client.artifact_lineage(find(client, name, run))
+    show(output, answer, lambda: _text(answer))
+
+
+def _text(answer: Json) -> str:
+    if not answer["steps"]:
+        return "No run that is known made or used it."
+    rows = [
+        (
+            step["run_id"],
+            step["key"],
+            ago(step["ended"]),
+            _named({s: [d] for s, d in step["code"]["uploads"].items()}),
+            _named(step["inputs"]),
+            _named({n: [d] for n, d in step["outputs"].items()}),
+        )
+        for step in answer["steps"]
+    ]
+    more = "\n\nThere is more." if answer["cut"] else ""
+    return table(["run", "stage", "ended", "code", "inputs", "outputs"], rows) + more
+
+
+def _named(digests: dict[str, list[str]]) -> str:
+    return ", ".join(f"{n}={d[:SHORT]}" for n, several in digests.items() for d in several) or "-"
