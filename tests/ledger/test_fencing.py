@@ -42,6 +42,12 @@ WRITES: dict[str, Write] = {
     "add_artifact": lambda db, f: db.add_artifact(
         f, digest="d", key="a", attempt=1, name="n", kind="log", bytes=1, files=1, url="u"
     ),
+    "add_checkpoint": lambda db, f: db.add_checkpoint(
+        f,
+        "a",
+        2,
+        {"attempt": 1, "name": "1", "digest": "d", "bytes": 1, "files": 1, "url": "u"},
+    ),
     "cache_put": lambda db, f: db.cache_put(f, "k", "a", {}, None),
     "add_event": lambda db, f: db.add_event(f, f.run_id, "note", None, {}),
 }
