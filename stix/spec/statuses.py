@@ -87,7 +87,8 @@ def _used(names: str) -> dict[str, Status | Cases]:
 
 
 _BY_MEMORY = re.compile(r"(?:[A-Za-z]+:)?\d+(?:\.\d+)?GB\+?(?::\d+(?:\.\d+)?)?\Z", re.IGNORECASE)
-_COPIED = ("s3", "file")
+# The schemes of the stores (stix.storage.stores).
+_COPIED = frozenset("az cos cw file gs hf https nebius oci r2 s3 sftp vastdata".split())
 _REFERENCE = "secrets:"
 
 
@@ -176,7 +177,7 @@ MOUNT = Cases(
         "a copy": USED,
         "a copy from another store": _value(
             "copies from {value}:// are not made by this release",
-            "use a local path, s3:// or file://",
+            "use a local path, or the URL of a store: s3://, gs://, https:// ...",
         ),
         "mode MOUNT or MOUNT_CACHED": _value(
             "mode {value} does not act: buckets are not mounted",

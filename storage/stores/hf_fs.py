@@ -33,8 +33,7 @@ class HubFileSystem(WebFileSystem):
 
     def info(self, path: str, **_: Any) -> dict[str, Any]:
         path = self._strip_protocol(path)
-        _, _, _, inside = parts_of(path)
-        if not inside:
+        if not parts_of(path)[3]:
             next(self._tree(path, recursive=False), None)  # refused where there is none
             return {"name": path, "type": "directory", "size": 0}
         for entry in self._tree(path.rpartition("/")[0], recursive=False):

@@ -141,7 +141,7 @@ secrets: {A: hunter2, "secrets:HF": }
 file_mounts:
   /data: {source: "s3://${B}", mode: copy}
   /out: {name: $B, mode: MOUNT}
-  /x: gs://foo/bar
+  /x: ftp://foo/bar
 service: {readiness_probe: {path: /}}
 num_nodes: null
 run: x
@@ -180,7 +180,7 @@ def test_a_task() -> None:
     assert (by_path["resources.disk_size"].line, by_path["resources.disk_size"].column) == (6, 3)
     assert by_path["service.readiness_probe.path"].status == "refused"
     assert "MOUNT" in by_path["file_mounts./out"].why
-    assert "gs://" in by_path["file_mounts./x"].why
+    assert "ftp://" in by_path["file_mounts./x"].why
     assert by_path["secrets"].to == "--secret HF"
     assert not found.ok
 
@@ -202,7 +202,7 @@ def test_variables_decide() -> None:
     mounts = "file_mounts:\n  /d/$M: {source: $STORE://bucket, mode: $M}\n"
     text = f"run: x\nenvs: {{STORE: s3, M: COPY}}\n{mounts}"
     assert statuses(report(text))["file_mounts./d/$M"] == "used"
-    other = report(text, given=Overrides(envs={"STORE": "gs"}, complete=False))
+    other = report(text, given=Overrides(envs={"STORE": "ftp"}, complete=False))
     assert statuses(other)["file_mounts./d/$M"] == "refused"
 
 
@@ -287,7 +287,7 @@ experimental: {config_overrides: {docker: {run_options: -v}}}
 
 
 def test_a_python_pipeline() -> None:
-    stage = StageSpec(run="x", resources=Resources(priority=8), file_mounts={"/d": "gs://b"})
+    stage = StageSpec(run="x", resources=Resources(priority=8), file_mounts={"/d": "ftp://b"})
     found = of_pipeline(PipelineSpec(name="p", stages={"a": stage}))
     shown = statuses(found)
     assert shown["stages.a.resources.priority"] == "refused"
@@ -300,7 +300,7 @@ def test_a_python_pipeline() -> None:
 
 
 def test_models_and_plain_data_agree() -> None:
-    plain: dict[str, Any] = {"mode": "copy", "source": "gs://bucket", "persistent": False}
+    plain: dict[str, Any] = {"mode": "copy", "source": "ftp://bucket", "persistent": False}
     of_model = {k.path: k.status for k in keys(StorageMount, StorageMount(**plain))}
     of_plain = {k.path: k.status for k in keys(StorageMount, plain)}
     assert of_model == of_plain

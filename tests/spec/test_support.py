@@ -34,7 +34,7 @@ REFUSED: list[dict[str, Any]] = [
     {"file_mounts": {"/d": {"source": ["a", "b"], "mode": "COPY"}}},
     {"file_mounts": {"/d": {"source": "a", "mode": "COPY", "store": "gcs"}}},
     {"file_mounts": {"/d": {"source": "a", "mode": "COPY", "persistent": False}}},
-    {"file_mounts": {"/d": "gs://bucket"}},
+    {"file_mounts": {"/d": "ftp://bucket"}},
 ]
 
 
@@ -91,8 +91,8 @@ def test_a_mode_that_is_written_is_shown() -> None:
 
 
 def test_a_refusal_names_the_value() -> None:
-    [problem] = refusals(StageSpec(run="x", file_mounts={"/d": "gs://bucket"}))
-    assert "gs://" in problem.message
+    [problem] = refusals(StageSpec(run="x", file_mounts={"/d": "ftp://bucket"}))
+    assert "ftp://" in problem.message
 
 
 def test_refusals_have_places() -> None:
