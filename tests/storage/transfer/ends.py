@@ -13,9 +13,10 @@ from pathlib import Path
 
 from stix.storage.registry import join, open_store
 from stix.storage.transfer import PIECE, Options, copy
+from tests.support import azurite, gcs, sftp
 from tests.support.s3 import serve
 
-STORES = ["file", "s3"]
+STORES = ["file", "s3", "az", "gs", "sftp"]
 _COUNT = itertools.count()
 
 
@@ -48,6 +49,15 @@ def open_place(kind: str, folder: Path) -> Iterator[Callable[[], Place]]:
     elif kind == "s3":
         with serve(folder) as server:
             yield lambda: Place(server.url(f"p{next(_COUNT)}"), server.options())
+    elif kind == "az":
+        with azurite.serve(folder) as azure:
+            yield lambda: Place(azure.url(f"p{next(_COUNT)}"), azure.options())
+    elif kind == "gs":
+        with gcs.serve(folder) as google:
+            yield lambda: Place(google.url(f"p{next(_COUNT)}"), google.options())
+    elif kind == "sftp":
+        with sftp.serve(folder) as host:
+            yield lambda: Place(host.url(f"p{next(_COUNT)}"), host.options())
     else:
         raise AssertionError(kind)
 
