@@ -13,9 +13,7 @@ from datetime import UTC
 from typing import Any, ClassVar
 
 from stix.clouds.base import Identity, NodeRef, NodeState
-from stix.clouds.catalog.refresh.providers.linode import Linode as Prices
 from stix.clouds.libcloud.cloud import EVERYWHERE, WORDS, LibcloudCloud
-from stix.clouds.libcloud.prices import live
 from stix.clouds.rented.credentials import Key, line
 from stix.clouds.rented.failures import Exists
 from stix.clouds.rented.machines import Machine, Order, Search, Traits
@@ -64,7 +62,10 @@ class LinodeCloud(LibcloudCloud):
         """Prices of the catalog, else those of the API."""
         found = await super().offers()
         if not found:
-            found = await self.call(EVERYWHERE, lambda driver: live(Prices, driver))
+            from stix.clouds.catalog.refresh.providers.linode import Linode
+            from stix.clouds.libcloud.prices import live
+
+            found = await self.call(EVERYWHERE, lambda driver: live(Linode, driver))
         regions = self.config.settings.get("regions")
         return [offer for offer in found if not regions or offer.region in regions]
 

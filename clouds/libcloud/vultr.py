@@ -12,10 +12,8 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from stix.clouds.base import Identity, NodeRef, NodeState
-from stix.clouds.catalog.refresh.providers.vultr import Vultr as Prices
 from stix.clouds.errors import InvalidRequest
 from stix.clouds.libcloud.cloud import EVERYWHERE, WORDS, LibcloudCloud
-from stix.clouds.libcloud.prices import live
 from stix.clouds.rented.credentials import Key
 from stix.clouds.rented.machines import Machine, Order, Traits
 from stix.clouds.rented.tags import flat, unflat
@@ -57,7 +55,10 @@ class VultrCloud(LibcloudCloud):
         others."""
         found = await super().offers()
         if not found:
-            found = await self.call(EVERYWHERE, lambda driver: live(Prices, driver))
+            from stix.clouds.catalog.refresh.providers.vultr import Vultr
+            from stix.clouds.libcloud.prices import live
+
+            found = await self.call(EVERYWHERE, lambda driver: live(Vultr, driver))
         regions = self.config.settings.get("regions")
         kept = [o for o in found if not regions or o.region in regions]
         return [o for o in kept if not o.spot and not o.instance_type.startswith("vbm")]
