@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from stix.cli.artifacts import run_option
 from stix.cli.options import connect, output_option
-from stix.cli.output import ago, show, table
+from stix.cli.output import ago, message, show, table
+from stix.errors import UsageError
 
 if TYPE_CHECKING:
     from stix.client.api import Json
@@ -19,17 +21,37 @@ SHORT = 12
 @click.command()
 @click.argument("name")
 @run_option
+@click.option(
+    "--picture",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE.svg",
+    help="Draw it.",
+)
 @output_option
-def lineage(name: str, run: str, output: str) -> None:
+def lineage(name: str, run: str, picture: Path | None, output: str) -> None:
     """Show which stages made artifact NAME (STAGE.OUTPUT or a digest), and which used it.
 
     Back to the folders that were sent with the runs, and forward to all that was made of it.
     """
     from stix.client.artifacts import find
 
+    if picture is not None and picture.suffix.lower() != ".svg":
+        raise UsageError(f"--picture {picture}: pictures are SVG", fix="name it lineage.svg")
     client = connect()
     answer = client.artifact_lineage(find(client, name, run))
+    if picture is not None:
+        _draw(answer, name, picture)
     show(output, answer, lambda: _text(answer))
+
+
+def _draw(answer: Json, name: str, picture: Path) -> None:
+    from stix.cli.lineagepicture import svg
+
+    try:
+        picture.write_text(svg(answer, name), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{picture} cannot be written: {error.strerror}") from None
+    message(f"picture: {picture}")
 
 
 def _text(answer: Json) -> str:

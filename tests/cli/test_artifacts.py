@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -87,5 +88,11 @@ stages:
         (run["id"], "make"),
         *((r["id"], key) for r in (run, again) for key in ("use", "end")),
     }
-    shown = cli("artifacts", "lineage", "make.data", "--run", run["id"]).stdout
+    picture = ("--picture", "line.svg")
+    shown = cli("artifacts", "lineage", "make.data", "--run", run["id"], *picture).stdout
+    drawn = ElementTree.parse(cli.folder / "line.svg").getroot()
+    classes = [str(each.get("class")) for each in drawn.iter()]
+    # code -> make; make -> use -> end of both runs, and of one the code that was sent.
+    assert (classes.count("it"), classes.count("box")) == (1, 4)
+    assert (classes.count("data"), classes.count("edge")) == (1, 5)
     assert f"code={sent[:12]}" in shown and "apart" not in shown
