@@ -78,3 +78,9 @@ def test_digits(env: Env, tmp_path: Path) -> None:
     assert len(rows) == 5
     assert rows[0]["accuracy"] > 0.97
     assert (target / "confusion.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_checkpoint(env: Env) -> None:
+    stages = run(env, "checkpoint/pipeline.yaml", "--env", f"PYTHON={sys.executable}")
+    assert stages["digits"]["result"]["accuracy"] > 0.8
+    assert abs(stages["folders"]["result"]["slope"] - 3) < 0.1
