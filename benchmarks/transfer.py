@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -297,9 +298,12 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int)
     parser.add_argument("--only", help="part of the names of tasks")
-    parser.add_argument("--work", help="folder for all data, the server's too (/dev/shm: no disk)")
+    parser.add_argument(
+        "--work", help="folder for all data, also the server's; not in memory"
+    )
     parser.add_argument("--json", type=Path)
     given = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # leave no server and no data
     with tempfile.TemporaryDirectory(prefix="stix-bench-", dir=given.work) as name:
         work = Path(name)
         (work / "server").mkdir()
