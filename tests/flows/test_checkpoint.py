@@ -32,6 +32,7 @@ from tests.support.yard import Ended, Yard
 pytestmark = pytest.mark.server
 
 EVERY_S = 0.4
+POOLS = ("east", "west")
 PATIENCE_S = 600.0
 TRAIN = """\
 import hashlib, json, os, pathlib, sys, time
@@ -62,7 +63,7 @@ class Training:
     steps: int
     run_id: str = ""
 
-    async def begin(self, *, every: float = EVERY_S, **resources: str) -> None:
+    async def begin(self, *, every: float = EVERY_S, **resources: Any) -> None:
         source = self.yard.workshop.folder / "source"
         source.mkdir()
         (source / "train.py").write_text(TRAIN.replace("STEPS", str(self.steps)))
@@ -206,17 +207,16 @@ async def rack(
     hosts: HostFarm,
     pair: list[SshHost],
 ) -> AsyncIterator[Yard]:
-    """A yard whose stages run on two hosts by SSH."""
-    pool = {
-        "user": "root",
-        "identity_file": str(hosts.identity),
-        "hosts": [host.address for host in pair],
+    """A yard whose stages run on two hosts by SSH, each a pool of its own."""
+    login = {"user": "root", "identity_file": str(hosts.identity)}
+    pools = {
+        name: {**login, "hosts": [host.address]} for name, host in zip(POOLS, pair, strict=True)
     }
     settings = {PREFECT_API_URL: f"{stix_server.url}/api", PREFECT_LOGGING_TO_API_ENABLED: False}
     with temporary_settings(settings):
         async with get_client() as client, open_workshop(ledger, tmp_path, prefect=client) as made:
-            pools = made.runtime.config.home / "ssh_node_pools.yaml"
-            pools.write_text(json.dumps({"rack": pool}))
+            file = made.runtime.config.home / "ssh_node_pools.yaml"
+            file.write_text(json.dumps(pools))
             configs = cloud_configs(made.runtime.config)
             clouds = CloudSet(configs, {"local": False, "ssh": True}, ledger)
             opened = Yard(replace(made, runtime=replace(made.runtime, clouds=clouds)), url)
@@ -241,14 +241,15 @@ async def test_a_training_that_moves_between_two_hosts(
         await asyncio.to_thread(hosts.boot, host)
 
     training = Training(rack, "ssh", 50 + 70 * kills)
-    await training.begin(infra="ssh/rack")
+    await training.begin(ordered=[{"infra": f"ssh/{pool}"} for pool in POOLS])
     await hurt(training, kills, [*blows(rack, "ssh"), power])
     ended = await training.ended()
     assert len(ended.attempts) == kills + 1
     repeated = await proven(training, ended.attempts)
     assert training.lines(kills + 1, "start")[0] > 0
     used = {node.data["address"] for node in await rack.ledger.nodes(training.run_id)}
-    print("repeated steps:", repeated, "hosts:", used)
+    assert used == set(by_address), "it moved"
+    print("repeated steps:", repeated)
 
 
 async def test_an_agent_that_is_told_to_end_waits_for_a_last_checkpoint(yard: Yard) -> None:
