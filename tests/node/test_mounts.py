@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,8 +14,12 @@ import pytest
 from stix.node.agent.mounts import below
 from stix.remote.agent import AgentClient, HostAgent, JobStart, NodeRecord
 from stix.remote.local import LocalRunner
+from stix.storage.stores.s3 import S3Store
 from tests.support.agents import eventually
 from tests.support.fuse import mounted, need_fuse, rclone, unmount_all
+from tests.support.s3 import S3Server, s3_server
+
+__all__ = ["s3_server"]
 
 
 @pytest.fixture
@@ -34,13 +38,16 @@ def whole(data: Path) -> bool:
 
 
 @contextmanager
-def live_mount(data: Path, point: Path) -> Iterator[subprocess.Popen[bytes]]:
+def live_mount(
+    data: Path, point: Path, remote: str = "", env: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """A FUSE mount that nobody of the node's started, so that nothing ends it before."""
     need_fuse()
     point.mkdir(parents=True)
     program = rclone()
     assert program is not None
-    process = subprocess.Popen([program, "mount", f":local:{data}", str(point)])
+    argv = [program, "mount", remote or f":local:{data}", str(point)]
+    process = subprocess.Popen(argv, env={**os.environ, **(env or {})})
     try:
         for _ in range(200):
             if mounted(point):
@@ -65,6 +72,28 @@ async def test_down_with_a_live_mount_deletes_nothing_in_it(
         assert whole(data)
         assert not Path(node.directory).exists()
         assert not mounted(point)
+
+
+async def test_down_with_a_live_mount_of_a_bucket_deletes_no_object(
+    agent: HostAgent, node: NodeRecord, s3_server: S3Server, data: Path
+) -> None:
+    store = S3Store(**s3_server.options())
+    urls = [s3_server.url("precious", name) for name in ("one", "deep/two")]
+    for url in urls:
+        store.put(url, b"1")
+    env = {
+        "RCLONE_CONFIG_B_TYPE": "s3",
+        "RCLONE_CONFIG_B_PROVIDER": "Other",
+        "RCLONE_CONFIG_B_ENDPOINT": s3_server.endpoint_url,
+        "RCLONE_CONFIG_B_ACCESS_KEY_ID": s3_server.key,
+        "RCLONE_CONFIG_B_SECRET_ACCESS_KEY": s3_server.secret,
+    }
+    point = Path(node.directory) / "work" / "data"
+    with live_mount(data, point, f"b:{s3_server.bucket}/precious", env):
+        await agent.down([node.id])
+        assert not Path(node.directory).exists() and not mounted(point)
+        for url in urls:
+            assert store.filesystem().exists(store.path(url))
 
 
 async def test_shutdown_with_a_live_mount_deletes_nothing_in_it(
