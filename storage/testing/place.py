@@ -39,7 +39,7 @@ class Place:
     lends: Mapping[str, Any] | None = field(default=None, repr=False)
     outside: str = ""
     regions: tuple[str, ...] = ()
-    listed: int = 2000
+    listed: int = 1100
 
     def open(self) -> Store:
         return open_store(self.url, **self.options)

@@ -24,6 +24,7 @@ class Folders:
             sftp_server.url(f"test-{next(PREFIXES)}"),
             options,
             denied=options | {"identity_file": str(sftp_server.stranger)},
+            listed=300,  # there are no pages
         )
 
 
