@@ -4,11 +4,12 @@ The store need only be consistent: a read, a stat and a listing that begin after
 show it. Nothing else is asked of it, and no clock of one machine is compared with that of another
 closer than to ``fresh_s``.
 
-**Ages.** An object is *fresh* below ``fresh_s`` and may be collected from ``grace_s`` on, three
+**Ages.** An object is *fresh* below ``fresh_s`` and may be collected from ``grace_s`` on, four
 times that. A writer that meets a chunk (or its manifest) which exists relies on it where it is
 fresh, and writes it again otherwise: it has the data in hand. A writer must commit within
-``fresh_s`` of its begin. So whatever a commit relies on is younger than two ``fresh_s`` then, and
-its owner has another ``fresh_s`` to record it as a root. An abandoned half of an artifact is
+``fresh_s`` of its begin. So whatever a commit relies on is younger than two ``fresh_s`` then; its
+owner has another one to record it as a root, and a collection that took the roots before that may
+not last longer than the fourth. An abandoned half of an artifact is
 nothing but chunks that grow old.
 
 **Notices.** What is left is a race over one old object: a collection looks, it is old; a writer
@@ -69,14 +70,14 @@ class Timing:
         sweep_s: A collection deletes nothing later than this after its notice.
     """
 
-    fresh_s: float = 86_400.0
+    fresh_s: float = 64_800.0
     hold_s: float = 300.0
     sweep_s: float = 30.0
 
     @property
     def grace_s(self) -> float:
         """Nothing younger is collected."""
-        return 3 * self.fresh_s
+        return 4 * self.fresh_s
 
     def fresh(self, age: float | None) -> bool:
         return age is not None and age < self.fresh_s

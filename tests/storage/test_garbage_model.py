@@ -111,7 +111,7 @@ class Artifacts(RuleBasedStateMachine):
     def forgets(self, data: st.DataObject) -> None:
         self.roots.discard(data.draw(st.sampled_from(sorted(self.roots))))
 
-    @rule(seconds=st.sampled_from([60, 150, 320]))
+    @rule(seconds=st.sampled_from([60, 150, 420]))
     def time_passes(self, seconds: int) -> None:
         grow_old(self.store, seconds)
         self.young = {d: age + seconds for d, age in self.young.items()}

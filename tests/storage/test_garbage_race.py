@@ -35,6 +35,7 @@ for number in range(12):
         (tree / name).write_bytes(name.encode() * 500)
     trees.append(tree)
 while time.monotonic() < end:
+    begun = time.monotonic()
     try:
         digest = store.put_path(chance.choice(trees)).digest
     except Corrupt:
@@ -44,6 +45,10 @@ while time.monotonic() < end:
         continue
     root = roots / f"{digest}.{sys.argv[4]}"
     root.touch()
+    if time.monotonic() - begun > 2 * timing.fresh_s:  # too late to be recorded
+        root.unlink()
+        slow += 1
+        continue
     written += 1
     store.verify(digest)
     if chance.random() < 0.8:
@@ -68,7 +73,7 @@ while time.monotonic() < end:
 print(json.dumps({"freed": freed, "late": late}))
 """
 )
-SECONDS = 14
+SECONDS = 16
 
 
 def race(folder: Path, url: str, options: dict[str, str]) -> list[dict[str, int]]:
@@ -101,5 +106,5 @@ def test_what_a_root_names_outlives_any_collection(
         server: S3Server = request.getfixturevalue("s3_server")
         url, options = server.url("race"), server.options()
     one, two, collection = race(tmp_path, url, options)
-    assert one["written"] > 5 and two["written"] > 5
+    assert one["written"] > 2 and two["written"] > 2
     assert collection["freed"] > 0
