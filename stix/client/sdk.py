@@ -151,7 +151,8 @@ def run(pipeline: Source, *, wait: bool = True, **options: Unpack[RunOptions]) -
         wait: Wait until it has ended.
         options: ``name``, ``envs``, ``secrets``, ``no_cache``, ``force`` (stages that run even
             if their outputs are known), ``accept`` (stages whose last outputs serve), ``base``
-            (where relative paths begin) and ``overrides`` (``{"train.num_nodes": 2}``), as in ``stix.client.submit.Options``.
+            (where relative paths begin) and ``overrides`` (``{"train.num_nodes": 2}``), as in
+            ``stix.client.submit.Options``.
 
     Raises:
         SpecErrors: the pipeline is refused, with every reason.
