@@ -298,9 +298,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int)
     parser.add_argument("--only", help="part of the names of tasks")
-    parser.add_argument(
-        "--work", help="folder for all data, also the server's; not in memory"
-    )
+    parser.add_argument("--work", help="folder for all data, also the server's; not in memory")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # leave no server and no data
