@@ -89,8 +89,10 @@ def _used(names: str) -> dict[str, Status | Cases]:
 _BY_MEMORY = re.compile(r"(?:[A-Za-z]+:)?\d+(?:\.\d+)?GB\+?(?::\d+(?:\.\d+)?)?\Z", re.IGNORECASE)
 # The schemes of the stores (stix.storage.stores).
 _COPIED = frozenset(
-    ("az", "cos", "cw", "file", "gs", "hf", "https", "nebius", "oci", "r2", "s3", "sftp")
-    + ("vastdata",)
+    {
+        *("az", "cos", "cw", "file", "gs", "hf", "https"),
+        *("nebius", "oci", "r2", "s3", "sftp", "vastdata"),
+    }
 )
 _REFERENCE = "secrets:"
 
