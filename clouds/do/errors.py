@@ -2,7 +2,8 @@
 
 Source: its public API document (github digitalocean/openapi) for the ids. Nearly every refusal of
 an order is a 422 ``unprocessable_entity``, so that only the words tell them apart; those are from
-reports of users (inlets/inlets-operator 111, pry0cc/axiom 422, digitalocean/api-v2 36 and 41).
+reports of users (inlets/inlets-operator 111, pry0cc/axiom 422, digitalocean/api-v2 36 and 41), and
+for names in use, pending events and sizes that are not permitted from nothing written.
 """
 
 from __future__ import annotations

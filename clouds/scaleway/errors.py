@@ -1,7 +1,7 @@
 """What Scaleway's errors mean: ``{"type", "message", "resource", "details"}``.
 
-Source: the types that its SDKs know (github scaleway/scaleway-sdk-python, ``scaleway_core``), and
-scaleway/scaleway-cli 530 for the words about quotas. Quotas are of the organization and per type.
+Source: scaleway/scaleway-cli 530 for the words about quotas; the other types and words are commonly
+known and were not read in a document. Quotas are of the organization and per type.
 """
 
 from __future__ import annotations

@@ -31,8 +31,8 @@ _PRICES = {
     "northeurope": (0.0184, 0.005, 0.0004),
     "westeurope": (0.0196, 0.0054, 0.00043),
 }
-_SOURCE = "list price of azure.microsoft.com/pricing/details/storage/blobs, hot LRS, first tier"
-_AS_OF = "2025-01"
+_SOURCE = "an estimate of hot LRS, not read from a list"
+_AS_OF = "2026-11"
 _POLL = 0.2  # seconds between questions whether a copy is done
 _COPY_SECONDS = 3600.0
 

@@ -28,8 +28,8 @@ class CosStore(KinStore):
     region: ClassVar[str] = ""
     placed: ClassVar[bool] = False
     prices: ClassVar[Mapping[str, tuple[float, float, float]]] = {"": (0.0220, 0.005, 0.0004)}
-    price_source: ClassVar[str] = "list price of cloud.ibm.com/objectstorage, Standard, regional"
-    price_as_of: ClassVar[str] = "2025-01"
+    price_source: ClassVar[str] = "an estimate of Standard, not read from a list"
+    price_as_of: ClassVar[str] = "2026-11"
 
     @classmethod
     def for_url(cls, url: str, **options: Any) -> CosStore:

@@ -33,7 +33,10 @@ _PRICES = {
     "asia-northeast1": (0.023, 0.005, 0.0004),
     "southamerica-east1": (0.035, 0.005, 0.0004),
 }
-_SOURCE = "cloud.google.com/storage/pricing: USD 0.000027397 for a GiB hour of Standard in a region"
+_SOURCE = (
+    "cloud.google.com/storage/pricing for Standard in a region (USD 0.000027397 for a GiB hour); "
+    "requests and other places are estimates"
+)
 _AS_OF = "2026-09-20"
 _SCOPES = ("https://www.googleapis.com/auth/devstorage.read_write",)
 

@@ -19,8 +19,8 @@ class NebiusStore(KinStore):
     region: ClassVar[str] = "eu-north1"
     placed: ClassVar[bool] = False
     prices: ClassVar[Mapping[str, tuple[float, float, float]]] = {"": (0.0147, 0.0, 0.0)}
-    price_source: ClassVar[str] = "list price of nebius.com/prices, Standard; requests are free"
-    price_as_of: ClassVar[str] = "2025-06"
+    price_source: ClassVar[str] = "an estimate of Standard, not read from a list"
+    price_as_of: ClassVar[str] = "2026-11"
 
     def find_endpoint(self, options: S3Options) -> str:
         return f"https://storage.{options.region}.nebius.cloud:443"

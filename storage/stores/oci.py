@@ -25,8 +25,8 @@ class OciStore(KinStore):
     region: ClassVar[str] = ""
     placed: ClassVar[bool] = False
     prices: ClassVar[Mapping[str, tuple[float, float, float]]] = {"": (0.0255, 0.00034, 0.00034)}
-    price_source: ClassVar[str] = "list price of oracle.com/cloud/price-list, Standard"
-    price_as_of: ClassVar[str] = "2025-01"
+    price_source: ClassVar[str] = "an estimate of Standard, not read from a list"
+    price_as_of: ClassVar[str] = "2026-11"
 
     def settle(self, options: S3Options) -> S3Options:
         return super().settle(options if options.region else _with_region(options))

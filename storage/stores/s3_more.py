@@ -65,8 +65,8 @@ class S3Abilities:
     placed: ClassVar[bool] = True
     """Whether a bucket is made in a region by naming it as its location."""
     prices: ClassVar[Mapping[str, tuple[float, float, float]]] = _PRICES
-    price_source: ClassVar[str] = "list price of aws.amazon.com/s3/pricing, Standard, first tier"
-    price_as_of: ClassVar[str] = "2025-01"
+    price_source: ClassVar[str] = "an estimate of AWS's Standard class, not read from a list"
+    price_as_of: ClassVar[str] = "2026-11"
     denied_fix: ClassVar[str]
     _options: S3Options
     _clients: PerProcess[Clients]
