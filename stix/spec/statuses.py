@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from stix.spec.base import Spec
 from stix.spec.caching import CacheSpec
+from stix.spec.checkpoint import CheckpointSpec
 from stix.spec.edges import InputSpec, OutputSpec
 from stix.spec.estimate import EstimateSpec
 from stix.spec.models import PipelineSpec
@@ -351,6 +352,7 @@ TABLE: dict[type[Spec], dict[str, Status | Cases]] = {
     OutputSpec: _used("path"),
     CacheSpec: _used("enabled resources"),
     EstimateSpec: _used("time accelerators outputs inputs checkpoint"),
+    CheckpointSpec: _used("path every keep"),
 }
 """Every key that a model accepts. What lies below a refused key is refused with it."""
 

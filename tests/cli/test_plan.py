@@ -181,14 +181,14 @@ def test_the_table_says_all_that_counts(offline: Cli) -> None:
     ]
     cells = {row.split()[0]: re.split(r"  +", row) for row in rows}
     assert list(cells) == ["prepare", "train", "tune", "report"]
-    assert cells["train"][1].startswith("aws/us-") and cells["train"][1].endswith("p4d.24xlarge*")
+    assert cells["train"][1].startswith("aws/us-") and cells["train"][1].endswith("p4d.24xlarge")
     assert cells["train"][3:6] == ["A100:8", "$21.96/h", "10h02m"]
     assert cells["tune"][7].startswith("500 GB $40.5")
     assert cells["train"][8].startswith("aws/us-") and cells["train"][9].startswith("+$")
     assert re.search(r"^cost +~?\$\d+\.\d\d \(\$\d+\.\d\d to \$", said, re.M)
     assert re.search(r"^time +\d+h\d\dm \(", said, re.M)
     assert "├─╮" in said and "├─╯" in said
-    assert "* not enabled here: aws, azure, gcp (STIX has no adapter for it here)" in said
+    assert "not enabled here" not in said  # whether it is is known where the clouds are asked
     assert "days old: `stix catalog refresh aws`" in said
 
 

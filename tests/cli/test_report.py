@@ -13,10 +13,10 @@ def test_text_of_a_file_is_not_markup() -> None:
 
 
 def test_a_long_report_is_cut_and_says_so() -> None:
-    mounts = "".join(f"  /d{number}: gs://bucket\n" for number in range(MOST + 20))
-    found = report(f"run: x\nfile_mounts:\n{mounts}")
+    entries = ", ".join(f"{{priority: {number}}}" for number in range(MOST + 20))
+    found = report(f"run: x\nresources: {{any_of: [{entries}]}}\n")
     lines = table("file.yaml", found.rows).splitlines()
-    assert lines[0] == f"file.yaml: {MOST + 22} keys: 2 used, 0 mapped, {MOST + 20} refused"
+    assert lines[0] == f"file.yaml: {MOST + 23} keys: 3 used, 0 mapped, {MOST + 20} refused"
     assert len(lines) == MOST + 3
     assert lines[-1] == "... and 21 more rows; --output json has all"
 

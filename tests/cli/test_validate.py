@@ -111,14 +111,14 @@ def test_a_wrong_file_has_problems_and_a_report(tmp_path: Path) -> None:
 def test_a_python_file(tmp_path: Path) -> None:
     (tmp_path / "file.py").write_text(
         "import stix\npipeline = stix.Pipeline(name='one')\n"
-        "pipeline.add('a', stix.Task(run='x', file_mounts={'/d': 'gs://bucket'}))\n"
+        "pipeline.add('a', stix.Task(run='x', volumes={'/d': 'v'}))\n"
     )
     command = ("validate", "file.py", "--report", "-o", "json")
     done = stix(*command, home=tmp_path / "home", cwd=tmp_path)
     assert done.returncode == 1
     (answer,) = json.loads(done.stdout)
     rows = {row["path"]: row["status"] for row in answer["report"]}
-    assert rows["stages.a.file_mounts./d"] == "refused"
+    assert rows["stages.a.volumes"] == "refused"
     assert rows["stages.a.run"] == "used"
 
 

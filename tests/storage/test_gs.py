@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
+from stix.storage.artifacts import ArtifactStore
 from stix.storage.base import Denied, StorageError
 from stix.storage.stores.gs import GsStore
 from stix.storage.stores.gs_more import rules_of
@@ -30,6 +32,9 @@ class Buckets:
 
 
 class TestGsStore(Buckets, StoreConformance):
+    server_races: ClassVar = {
+        "a_killed_writer_leaves_old_or_new": "the emulator may keep the part that had come",
+    }
     server_faults: ClassVar = {
         "put_if_absent_keeps_the_first": IGNORED,
         "put_if_absent_of_nothing": IGNORED,
@@ -45,12 +50,14 @@ class TestGsStore(Buckets, StoreConformance):
 
 
 class TestGsArtifacts(Buckets, ArtifactConformance):
-    test_the_same_again_is_free = pytest.mark.xfail(reason=IGNORED)(
-        ArtifactConformance.test_the_same_again_is_free
-    )
-    test_a_small_change_sends_little = pytest.mark.xfail(reason=IGNORED)(
-        ArtifactConformance.test_a_small_change_sends_little
-    )
+    # A mark on the inherited function would mark it for every store.
+    @pytest.mark.xfail(reason=IGNORED)
+    def test_the_same_again_is_free(self, artifacts: ArtifactStore, tree: Path) -> None:
+        super().test_the_same_again_is_free(artifacts, tree)
+
+    @pytest.mark.xfail(reason=IGNORED)
+    def test_a_small_change_sends_little(self, artifacts: ArtifactStore, tree: Path) -> None:
+        super().test_a_small_change_sends_little(artifacts, tree)
 
 
 @pytest.mark.full

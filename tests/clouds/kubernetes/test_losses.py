@@ -193,7 +193,7 @@ async def test_jobs_are_told_before_the_pod_goes(cloud: KubernetesCloud, kube: K
     assert isinstance(first, Chunk) and first.data == b"on\n"
     kube.take(name_of(made), "PreemptionByScheduler", "Preempted")
     last = await anext(tail)
-    assert isinstance(last, Chunk) and last.data == b"saved\n"
+    assert isinstance(last, Chunk) and last.data.endswith(b"saved\n")
     await client.close()
 
 
