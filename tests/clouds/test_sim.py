@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -73,9 +74,10 @@ async def remains(config: CloudConfig) -> list[str]:
 class TestSim(CloudConformance):
     @pytest.fixture
     def bench(self, config: CloudConfig) -> Bench:
-        offer, spot, *_ = asyncio.run(SimCloud(config).offers())
+        quick = replace(config, settings={**SETTINGS, "boot": 0.3})
+        offer, spot, *_ = asyncio.run(SimCloud(quick).offers())
         return Bench(
-            open=lambda: SimCloud(config),
+            open=lambda: SimCloud(quick),
             offer=offer,
             demand=Demand(1),
             room=4,
