@@ -129,6 +129,10 @@ DEFECTS: Mapping[type[DigitalOceanCloud], set[str]] = {
 }
 
 
+RACES = {FirstPage: {"never_gives_two_what_only_one_can_have"}}
+"""Two gangs race there: how many machines lie on the second page then is chance."""
+
+
 def failing(adapter: type[DigitalOceanCloud], home: Path) -> set[str]:
     """The checks that it fails."""
     failed = set()
@@ -137,7 +141,8 @@ def failing(adapter: type[DigitalOceanCloud], home: Path) -> set[str]:
         place.mkdir()
         with DigitalOcean().running() as double:
             offer = ("nyc1", "s-4vcpu-8gb")
-            desk: Bench = bench(adapter, double, place, offer, secrets=[KEY])
+            hasty = {"timeout": 0.15}
+            desk: Bench = bench(adapter, double, place, offer, hasty, secrets=[KEY])
             try:
                 asyncio.run(run_check(check, desk))
             except (Broken, CloudError):
@@ -150,4 +155,5 @@ def test_a_defect_fails_its_checks_and_no_other(
     adapter: type[DigitalOceanCloud], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DIGITALOCEAN_TOKEN", KEY)
-    assert failing(adapter, tmp_path) == DEFECTS[adapter]
+    found = failing(adapter, tmp_path)
+    assert found - RACES.get(adapter, set()) == DEFECTS[adapter]
