@@ -129,7 +129,9 @@ DEFECTS: Mapping[type[DigitalOceanCloud], set[str]] = {
 }
 
 
-RACES = {FirstPage: {"never_gives_two_what_only_one_can_have"}}
+RACES: Mapping[type[DigitalOceanCloud], set[str]] = {
+    FirstPage: {"never_gives_two_what_only_one_can_have"}
+}
 """Two gangs race there: how many machines lie on the second page then is chance."""
 
 
