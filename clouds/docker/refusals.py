@@ -55,6 +55,8 @@ class Refusal:
 IMAGE_FIX = "pull the image by hand, or name another one by `image_id` or in config.yaml"
 REFUSALS = (
     Refusal(r"toomanyrequests|pull rate limit", _slower),
+    # podman 4.3 on a busy machine: the process that unpacks for it was not there yet.
+    Refusal(r"passing bulk input to subprocess", _again),
     Refusal(
         r"no such image|image not known|manifest( for .*)? (unknown|not found)", _invalid, IMAGE_FIX
     ),

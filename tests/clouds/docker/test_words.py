@@ -32,6 +32,7 @@ from stix.remote.container import ApiError
 
 CREATE = "failed to create shim task: OCI runtime create failed: "
 WORDS = [
+    (500, "passing bulk input to subprocess: write |1: broken pipe", TransientError),
     (404, "No such image: none:latest", InvalidRequest),
     (404, "none: image not known", InvalidRequest),
     (404, "manifest for python:9 not found: manifest unknown", InvalidRequest),
