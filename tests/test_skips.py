@@ -34,12 +34,21 @@ def test_skip(tmp_path: Path, name: str, ci: str, code: int, said: str) -> None:
     assert said in done.stdout
 
 
-@pytest.mark.parametrize("ci", ["true", ""])
-def test_a_check_that_does_not_apply_may_be_skipped(tmp_path: Path, ci: str) -> None:
-    for number, words in enumerate(("does not apply: no CanStop", "not possible here: no FUSE")):
-        text = f"import pytest\ndef test_a(): pytest.skip({words!r})\n"
-        (tmp_path / f"test_suite{number}.py").write_text(text)
-    assert run(tmp_path, ci).returncode == 0
+@pytest.mark.parametrize(
+    ("body", "ci", "code"),
+    [
+        ("record_property('stix-check', 'x'); pytest.skip('does not apply: no spot')", "true", 0),
+        ("pytest.skip('does not apply: no spot')", "true", 1),
+        ("record_property('stix-check', 'x'); pytest.skip('no server')", "true", 1),
+        ("pytest.skip('no server')", "", 0),
+    ],
+)
+def test_only_a_check_of_a_suite_may_say_that_it_does_not_apply(
+    tmp_path: Path, body: str, ci: str, code: int
+) -> None:
+    text = f"import pytest\ndef test_a(record_property): {body}\n"
+    (tmp_path / "test_suite.py").write_text(text)
+    assert run(tmp_path, ci).returncode == code
 
 
 @pytest.mark.parametrize("ci", ["true", ""])

@@ -25,6 +25,7 @@ PROGRAMS = {
     "kubectl": "kubernetes-client",
     "ip": "iproute2",
     "munged": "munge",
+    "npm": "npm",
     "tini": "tini",
     "unshare": "util-linux",
 }

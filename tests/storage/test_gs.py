@@ -33,7 +33,7 @@ class Buckets:
 
 class TestGsStore(Buckets, StoreConformance):
     server_races: ClassVar = {
-        "a_killed_writer_leaves_old_or_new": "the emulator may keep the part that had come",
+        "a_killed_writer_leaves_old_or_new": "the emulator stores what came until the wire broke",
     }
     server_faults: ClassVar = {
         "put_if_absent_keeps_the_first": IGNORED,

@@ -31,7 +31,7 @@ def need_fuse() -> None:
     if reason and any(os.environ.get(k, "").lower() in {"1", "true"} for k in STRICT):
         pytest.fail(f"no FUSE: {reason}")
     if reason:
-        pytest.skip(f"not possible here: no FUSE: {reason}")
+        pytest.skip(f"no FUSE: {reason}")
 
 
 STRICT = ("CI", "STIX_CI_STRICT")
