@@ -34,7 +34,6 @@ class AwsCloud(RentedCloud):
     settings = SETTINGS
     traits = Traits(
         user="ubuntu",
-        name_limit=255,
         tags=TagRule(count=49),  # one of 50 is for the name
         user_data_bytes=16_384,
         lag_s=60.0,

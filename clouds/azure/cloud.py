@@ -75,7 +75,6 @@ class AzureCloud(RentedCloud):
     settings = SETTINGS
     traits = Traits(
         user="stix",
-        name_limit=64,
         tags=TagRule(
             count=50,
             key=r"(?i)(?!microsoft|azure|windows)[^<>%&\\?/]{1,512}",

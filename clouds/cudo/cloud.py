@@ -71,7 +71,6 @@ class CudoCloud(RentedCloud):
     settings = SETTINGS
     traits = Traits(
         user="root",
-        name_limit=60,
         # What metadata may hold is not written; these words are legal nearly everywhere.
         tags=TagRule(count=40, key=r"[a-z0-9_-]{1,63}", value=r"[A-Za-z0-9._:-]{1,255}", chunk=250),
         user_data_bytes=0,

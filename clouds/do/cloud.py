@@ -42,7 +42,6 @@ class DigitalOceanCloud(RentedCloud):
     name = "do"
     # Lower case only: of a tag that exists as `Train`, `train` is but another spelling.
     traits = Traits(
-        name_limit=255,
         tags=TagRule(count=40, key=r"[a-z0-9_-]{1,60}", value=r"[a-z0-9_:-]{1,180}", chunk=180),
         user_data_bytes=65_536,
         poll_s=5.0,

@@ -49,7 +49,6 @@ class HyperbolicCloud(RentedCloud):
     name = "hyperbolic"
     traits = Traits(
         user="ubuntu",
-        name_limit=0,
         tags=TagRule(count=100, chunk=10_000),
         user_data_bytes=0,
         poll_s=5.0,

@@ -57,7 +57,7 @@ class HyperstackCloud(RentedCloud):
 
     name = "hyperstack"
     settings = SETTINGS
-    traits = Traits(user="ubuntu", name_limit=50, tags=None, user_data_bytes=0, poll_s=5.0)
+    traits = Traits(user="ubuntu", tags=None, user_data_bytes=0, poll_s=5.0)
     rates: ClassVar[Mapping[str, float]] = {"*": 2.0}
     custom_image: ClassVar[bool] = True
 

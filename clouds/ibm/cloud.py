@@ -61,7 +61,7 @@ class IbmCloud(RentedCloud):
 
     name = "ibm"
     settings = SETTINGS
-    traits = Traits(user="ubuntu", name_limit=63, tags=None, user_data_bytes=16_384, poll_s=5.0)
+    traits = Traits(user="ubuntu", tags=None, user_data_bytes=16_384, poll_s=5.0)
     rates: ClassVar[Mapping[str, float]] = {"*": 5.0}
     custom_image: ClassVar[bool] = True
     disk_size: ClassVar[bool] = True

@@ -38,7 +38,6 @@ class LambdaCloud(RentedCloud):
     name = "lambda"
     traits = Traits(
         user="ubuntu",
-        name_limit=64,
         tags=TagRule(count=20, key=r"[a-z][a-z0-9:-]{0,54}", value=r"(?s:.{0,128})", chunk=128),
         user_data_bytes=1_000_000,
         at_once=1,

@@ -28,7 +28,7 @@ class LinodeCloud(LibcloudCloud):
     """Machines of Linode."""
 
     name = "linode"
-    traits = Traits(name_limit=64, tags=WORDS, user_data_bytes=65_535, poll_s=5.0)
+    traits = Traits(tags=WORDS, user_data_bytes=65_535, poll_s=5.0)
     # The document limits the making of machines to 10 in 30 s.
     rates: ClassVar[Mapping[str, float]] = {"create": 1 / 3, "*": 10.0}
     states: ClassVar[Mapping[str, NodeState]] = {

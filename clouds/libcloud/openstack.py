@@ -48,7 +48,6 @@ class OpenStackCloud(LibcloudCloud):
     usual_url: ClassVar[str] = ""
     traits = Traits(
         user="ubuntu",
-        name_limit=255,
         tags=TagRule(count=100, key=r"[A-Za-z0-9_:. -]{1,255}", value=r"(?s:.{0,255})", chunk=255),
         user_data_bytes=49_000,  # 65,535 bytes as base64
         at_once=4,

@@ -28,7 +28,7 @@ class VultrCloud(LibcloudCloud):
     """Machines of Vultr."""
 
     name = "vultr"
-    traits = Traits(name_limit=64, tags=WORDS, user_data_bytes=65_536, poll_s=5.0)
+    traits = Traits(tags=WORDS, user_data_bytes=65_536, poll_s=5.0)
     rates: ClassVar[Mapping[str, float]] = {"*": 10.0}
     states: ClassVar[Mapping[str, NodeState]] = {
         "pending": NodeState.STARTING,

@@ -66,7 +66,6 @@ class OciCloud(RentedCloud):
     settings = SETTINGS
     traits = Traits(
         user="ubuntu",
-        name_limit=255,
         tags=TagRule(count=10, key=r"[A-Za-z0-9_-]{1,100}", value=r"[ -~]{0,256}", chunk=256),
         user_data_bytes=16_384,
         poll_s=5.0,

@@ -57,7 +57,7 @@ class PaperspaceCloud(RentedCloud):
     """Machines, found by their names."""
 
     name = "paperspace"
-    traits = Traits(user="paperspace", name_limit=120, tags=None, user_data_bytes=0, poll_s=5.0)
+    traits = Traits(user="paperspace", tags=None, user_data_bytes=0, poll_s=5.0)
     custom_image: ClassVar[bool] = True
     disk_size: ClassVar[bool] = True
 

@@ -61,7 +61,6 @@ class PrimeIntellectCloud(RentedCloud):
     settings = SETTINGS
     traits = Traits(
         user="root",
-        name_limit=120,
         tags=None,
         user_data_bytes=0,
         at_once=1,

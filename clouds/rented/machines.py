@@ -16,7 +16,6 @@ class Traits:
 
     Attributes:
         user: Whom to log in as.
-        name_limit: Longest name of a machine; at least 34, or 0 where it has none.
         tags: What its tags may hold; None where machines carry nothing but a name.
         user_data_bytes: Longest script at first boot; 0 where there is none.
         at_once: How many machines of a wish are ordered side by side.
@@ -27,7 +26,6 @@ class Traits:
     """
 
     user: str = "root"
-    name_limit: int = 63
     tags: TagRule | None = field(default_factory=TagRule)
     user_data_bytes: int = 16_384
     at_once: int = 8

@@ -67,7 +67,6 @@ class RunpodCloud(RentedCloud):
     settings = SETTINGS
     traits = Traits(
         user="root",
-        name_limit=191,
         tags=TagRule(count=100, chunk=10_000),
         user_data_bytes=0,
         poll_s=3.0,

@@ -64,7 +64,7 @@ class SeewebCloud(RentedCloud):
     """Servers, found by their notes."""
 
     name = "seeweb"
-    traits = Traits(user="root", name_limit=60, tags=None, user_data_bytes=0, poll_s=5.0)
+    traits = Traits(user="root", tags=None, user_data_bytes=0, poll_s=5.0)
     custom_image: ClassVar[bool] = True
 
     def __init__(self, config: CloudConfig) -> None:

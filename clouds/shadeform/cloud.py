@@ -51,7 +51,6 @@ class ShadeformCloud(RentedCloud):
     settings = SETTINGS
     traits = Traits(
         user="shadeform",
-        name_limit=120,
         # Limits of tags are not documented: plain short words are safe.
         tags=TagRule(count=30, key=r"[a-z0-9-]{1,40}", value=r"[A-Za-z0-9_.-]{1,80}", chunk=80),
         user_data_bytes=0,

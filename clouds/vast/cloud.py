@@ -74,7 +74,6 @@ class VastCloud(RentedCloud):
     settings = SETTINGS
     traits = Traits(
         user="root",
-        name_limit=256,
         tags=None,
         user_data_bytes=0,
         at_once=1,
