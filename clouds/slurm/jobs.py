@@ -29,7 +29,7 @@ SIGN = "stix1."
 COMMENT_MAX = 1000  # slurmctld refuses more than 1024 characters
 SQUEUE = "%i|%T|%r|%N|%P|%V|%j|%k"
 SINFO = "%R|%a|%D|%c|%m|%G|%T"
-UNUSABLE = ("down", "drain", "fail", "error", "unknown", "future", "perfctrs", "inval", "planned")
+UNUSABLE = ("down", "drain", "fail", "error", "unknown", "future", "perfctrs", "inval")
 _SAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 # The first line of the input is this program's own text, the second its order.

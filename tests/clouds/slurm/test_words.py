@@ -113,12 +113,13 @@ def test_sizes_of_nodes() -> None:
     text = (
         "gpu|up|2|64|515000|gpu:a100_80gb:4(S:0-1),gpu:h100:2|idle\n"
         "gpu|up|1|64|515000|gpu:a100_80gb:4(S:0-1),gpu:h100:2|mixed\n"
+        "gpu|up|1|64|515000|gpu:a100_80gb:4(S:0-1),gpu:h100:2|planned\n"
         "gpu|up|9|64|515000|gpu:a100_80gb:4(S:0-1),gpu:h100:2|drained\n"
         "cpu|up|5|16+|64000+|(null)|allocated\n"
         "old|down|5|16|64000|(null)|idle\n"
     )
     found = jobs.sizes(text)
-    assert [(s.partition, s.count) for s in found] == [("gpu", 3), ("cpu", 5)]
+    assert [(s.partition, s.count) for s in found] == [("gpu", 4), ("cpu", 5)]
     assert found[0].facts.accelerators == {"A100-80GB": 4, "H100": 2}
     assert found[0].gres == {"A100-80GB": "a100_80gb", "H100": "h100"}
     assert (found[1].facts.cpus, found[1].facts.memory_gib) == (16, 62.5)
