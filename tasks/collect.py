@@ -59,7 +59,7 @@ async def _store_output(attempt: Attempt, runner: Runner, name: str, path: str) 
     Raises:
         StepFailed: the command ended well without making it.
     """
-    store = attempt.run.runtime.store
+    store = attempt.store
     try:
         if isinstance(runner, LocalRunner):
             if not Path(path).exists():
@@ -128,7 +128,7 @@ async def _record(attempt: Attempt, stored: Stored, name: str, kind: str) -> Non
         "kind": kind,
         "bytes": stored.bytes,
         "files": stored.files,
-        "url": runtime.store.url_of(stored.digest),
+        "url": attempt.store.url_of(stored.digest),
     }
     await runtime.ledger.add_artifact(attempt.run.fence, **facts)
 
@@ -142,7 +142,7 @@ async def store_logs(attempt: Attempt) -> None:
     if not path.is_dir() or not any(f.stat().st_size for f in path.iterdir()):
         return
     try:
-        stored = await asyncio.to_thread(attempt.run.runtime.store.put_path, path)
+        stored = await asyncio.to_thread(attempt.store.put_path, path)
     except StorageError as error:
         get_run_logger().warning("the logs were not stored as an artifact: %s", error.message)
         return

@@ -171,7 +171,7 @@ async def _materialise(attempt: Attempt, delivery: Delivery, target: Path) -> No
             fetch(delivery.url, target)
         else:
             # An attempt that was taken over may find its own half-done work.
-            attempt.run.runtime.store.get(delivery.digest, target, replace=True)
+            attempt.store.get(delivery.digest, target, replace=True)
 
     await asyncio.to_thread(write)
 

@@ -237,6 +237,11 @@ class Attempt:
     def cloud(self) -> Cloud:
         return self.run.runtime.clouds.get(self.choice.offer.cloud)
 
+    @property
+    def store(self) -> ArtifactStore:
+        """Where its artifacts go to and come from."""
+        return self.run.runtime.store
+
     def job_id(self, kind: str) -> str:
         """The name of a job on a node; its run comes first, for fencing."""
         return f"{self.run.run_id}/{self.key}/{self.number}/{kind}"
