@@ -25,6 +25,7 @@ from stix.ledger.rows import (
     RunSummary,
     StageRow,
 )
+from stix.ledger.volumes import NewVolume, VolumeRow
 
 __all__ = [
     "ArtifactRow",
@@ -43,12 +44,14 @@ __all__ = [
     "Listener",
     "NewRun",
     "NewStage",
+    "NewVolume",
     "NodeRow",
     "NotFound",
     "ReceiptRow",
     "RunRow",
     "RunSummary",
     "StageRow",
+    "VolumeRow",
     "WrongState",
     "migrate",
 ]

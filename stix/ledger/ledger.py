@@ -17,12 +17,24 @@ from stix.ledger.plans import Plans
 from stix.ledger.runs import Runs
 from stix.ledger.sql import Statement
 from stix.ledger.stages import Stages
+from stix.ledger.volumes import Volumes
 
 _HELLO = Statement.of("SELECT 1")
 
 
 class Ledger(
-    Leases, Runs, Stages, Plans, Intents, Money, Artifacts, Events, Earlier, Breakers, Checkpoints
+    Leases,
+    Runs,
+    Stages,
+    Plans,
+    Intents,
+    Money,
+    Artifacts,
+    Events,
+    Earlier,
+    Breakers,
+    Checkpoints,
+    Volumes,
 ):
     """One PostgreSQL database, through ten connections.
 

@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 
-HEAD = "0003"
+HEAD = "0004"
 """Newest revision; a test compares it with the folder, so that a start need not load Alembic."""
 
 metadata = MetaData()
@@ -280,4 +280,24 @@ breakers = Table(
     Column("probe", Text),
     _time("probe_until"),
     Column("op", BigInteger),
+)
+
+# One row for each volume from before it is made until it is gone.
+volumes = Table(
+    "volumes",
+    metadata,
+    Column("name", Text, primary_key=True),
+    _required("kind"),
+    _required("cloud"),
+    _required("region"),
+    Column("zone", Text),
+    Column("size_gib", Float),
+    _json("labels", "{}"),
+    _json("config", "{}"),
+    _required("existing", default="''"),
+    _required("id", default="''"),
+    _required("state", default="'creating'"),
+    _required("reason", default="''"),
+    _time("created", now=True),
+    _time("attached"),
 )
