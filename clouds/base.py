@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
+from stix.clouds.volumes import Attachment, Volume, VolumeKind, VolumeWish
 from stix.plan.offers import Demand, Offer
 from stix.remote.base import Runner
 
@@ -119,6 +120,7 @@ class CreateRequest:
         image: The provider's name of an image (of a container image on container clouds); empty
             for the cloud's usual one.
         ports: Ports to be reachable from outside, such as ``8080`` and ``10000-10010``.
+        volumes: What every node gets attached, each at its path.
     """
 
     token: str
@@ -130,6 +132,7 @@ class CreateRequest:
     disk_gib: int | None = None
     image: str = ""
     ports: tuple[str, ...] = ()
+    volumes: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -286,6 +289,48 @@ class CanListResources(Protocol):
 
     async def remove(self, resources: Sequence[Resource]) -> None:
         """Remove them. Silent on missing ones; what is in use is refused and stays."""
+
+
+@runtime_checkable
+class HasVolumes(Protocol):
+    """There are volumes, which outlive nodes, and ``CreateRequest.volumes`` acts."""
+
+    def volume_kinds(self) -> Mapping[str, VolumeKind]:
+        """Type to what volumes of it are. Asks no provider."""
+
+    async def create_volume(self, wish: VolumeWish) -> Volume:
+        """Make it, or find it: idempotent by name. One that others made is looked for.
+
+        Raises:
+            InvalidRequest: there is none of others, or the wish makes no sense.
+        """
+
+    async def volumes(self) -> list[Volume]:
+        """Every volume of this home, through all pages."""
+
+    async def delete_volume(self, wish: VolumeWish) -> None:
+        """Remove it with what it holds; silent on a missing one, and on one that others made.
+
+        Raises:
+            VolumeInUse: a node holds it.
+        """
+
+
+@runtime_checkable
+class CanMount(Protocol):
+    """Volumes are disks: once a node has our agent they are attached, and then mounted."""
+
+    async def attach(self, node: Node, volumes: Sequence[Attachment]) -> None:
+        """Give the machine its disks. Idempotent.
+
+        Raises:
+            CapacityError: another node holds one.
+            InvalidRequest: one is not there.
+        """
+
+    async def mount(self, node: Node, volumes: Sequence[Attachment]) -> None:
+        """On the node, have each at its path; a disk that was never used gets a file system.
+        Idempotent."""
 
 
 @runtime_checkable

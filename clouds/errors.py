@@ -60,6 +60,10 @@ class UnsupportedFeature(CloudError):
     """The request asks for an ability that the adapter does not have."""
 
 
+class VolumeInUse(CloudError):
+    """A node holds the volume, so that it is not deleted."""
+
+
 class NodeGone(CloudError):
     """The node was taken away by the provider (``preempted``), or died, before it was ready."""
 

@@ -9,12 +9,14 @@ from stix.clouds.base import (
     CanChaos,
     CanDescribe,
     CanListResources,
+    CanMount,
     CanOpenPorts,
     CanPrepare,
     CanSpot,
     CanStop,
     CanTellQuotas,
     HasCredentials,
+    HasVolumes,
 )
 from stix.clouds.errors import CloudError
 
@@ -24,6 +26,8 @@ _ABILITIES: Mapping[str, Any] = {
     "ports": CanOpenPorts,
     "resources": CanListResources,
     "quotas": CanTellQuotas,
+    "volumes": HasVolumes,
+    "mounts": CanMount,
     "prepare": CanPrepare,
     "describe": CanDescribe,
     "chaos": CanChaos,
@@ -35,6 +39,7 @@ _TRAITS: Mapping[str, tuple[str, bool]] = {
     "container image": ("container_image", False),
     "disk size": ("disk_size", False),
     "host ports": ("host_ports", False),
+    "new volumes": ("new_volumes", False),
 }
 """Feature to the attribute of the class, or of its ``traits``, that says so; and what holds where
 there is none."""
@@ -50,6 +55,9 @@ FEATURES: Mapping[str, str] = {
     "disk size": "a stage may say how large the disk is",
     "resources": "what it makes besides nodes (disks, addresses, keys) is listed and swept",
     "quotas": "the limits of the account can be asked for",
+    "volumes": "there are volumes, which outlive nodes (`stix volumes`)",
+    "mounts": "volumes are disks, which STIX formats and mounts",
+    "new volumes": "a node can have a new volume of its own, which ends with it",
     "prepare": "nodes boot: they are ordered first and made ready then",
     "describe": "one node can be asked for, also where the listing leaves it out",
     "chaos": "nodes can be hurt on purpose (`stix chaos`)",
@@ -82,5 +90,7 @@ def lacks_of(adapter: Callable[..., object]) -> tuple[str, ...]:
         "container": has["container image"],
         "disk_size": has["disk size"],
         "ports": has["ports"] or has["host ports"],
+        "volumes": has["volumes"],
+        "new_volumes": has["new volumes"],
     }
     return tuple(name for name, found in there.items() if not found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,11 @@ from stix.clouds.config import HOME_TAG, CloudConfig
 from stix.clouds.docker import spec
 from stix.clouds.docker.engine import Engine
 from stix.clouds.docker.settings import read, socket_of
+from stix.clouds.docker.volumes import KIND, NamedVolumes
 from stix.clouds.errors import CapacityError, CloudError, InvalidRequest
 from stix.clouds.hosts import HostFacts
 from stix.clouds.locks import TokenLocks
+from stix.clouds.volumes import Volume, VolumeKind, VolumeWish
 from stix.node.agent.errors import AgentError
 from stix.node.agent.facts import facts
 from stix.node.agent.reservations import place
@@ -27,6 +29,7 @@ from stix.remote.container import ContainerRunner
 NEW = ("created", "configured", "initialized")
 Nodes = list[Node]
 Resources = list[Resource]
+Volumes = list[Volume]
 RESERVING = (*NEW, "running", "paused", "restarting")
 ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 
@@ -49,6 +52,7 @@ class DockerCloud:
         self._settings = read(self.name, config.settings)
         self._socket = socket_of(self.name, config.settings)
         self._engine = Engine(self.name, self._socket)
+        self._volumes = NamedVolumes(self._engine, self.name, self._home_id, self._settings)
         locks = config.home / "cache"
         self._tokens = TokenLocks(locks / f"{self.name}-tokens")
         self._room = TokenLocks(locks / f"{self.name}-room")
@@ -91,6 +95,7 @@ class DockerCloud:
         tags = {**request.tags, HOME_TAG: self._home_id}
         whole = replace(request, tags=tags, image=request.image or self._settings.image)
         await self._engine.ensure_image(whole.image, pull=self._settings.pull)
+        await self._volumes.demand(whole.volumes)
         async with self._tokens.hold(request.token):
             return await finish(lambda: self._create(whole))
 
@@ -146,6 +151,19 @@ class DockerCloud:
         _, errors = await settle(acts)
         if errors:
             raise errors[0]
+
+    def volume_kinds(self) -> Mapping[str, VolumeKind]:
+        return {self._volumes.kind: KIND}
+
+    async def create_volume(self, wish: VolumeWish) -> Volume:
+        async with self._tokens.hold(f"volume {wish.name}"):
+            return await finish(lambda: self._volumes.create(wish))
+
+    async def volumes(self) -> Volumes:
+        return await self._volumes.all()
+
+    async def delete_volume(self, wish: VolumeWish) -> None:
+        await self._volumes.delete(wish)
 
     async def _machine(self) -> tuple[HostFacts, float, str]:
         """What we may use, the processors that there are, and their kind."""

@@ -15,6 +15,7 @@ from stix.clouds.agents import demand_dict
 from stix.clouds.base import CreateRequest, Node, NodeRef, NodeState
 from stix.clouds.config import HOME_TAG, TOKEN_TAG
 from stix.clouds.docker.settings import DockerSettings
+from stix.clouds.docker.volumes import mounts
 from stix.clouds.errors import InvalidRequest
 from stix.clouds.hosts import HostFacts
 from stix.node import build, guard
@@ -111,7 +112,7 @@ def container(plan: Plan, settings: DockerSettings) -> dict[str, Any]:
             **_hardened(settings),
             **_limited(plan, settings),
             **_devices(plan, settings),
-            "Mounts": [_volume(plan)],
+            "Mounts": [_volume(plan), *mounts(request.volumes, HOME)],
         },
     }
 

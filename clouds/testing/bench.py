@@ -12,6 +12,7 @@ from typing import Any
 from stix.clouds.base import Cloud, CreateRequest, Node, NodeRef, Selector
 from stix.clouds.config import TOKEN_TAG
 from stix.clouds.testing.faults import Faults
+from stix.clouds.volumes import VolumeWish
 from stix.plan.offers import Demand, Offer
 
 
@@ -40,6 +41,7 @@ class Bench:
         spot_offer: What is rented to be taken away; None where nothing is.
         secrets: Values that no error, listing or representation may show.
         gangs: Whether one wish may be for several nodes; where not, each is a wish of its own.
+        volume: A volume that can be made; None where the cloud has none.
         reasons: Name of a check, or ``faults`` and ``reachable``, to why it does not apply.
     """
 
@@ -55,6 +57,7 @@ class Bench:
     spot_offer: Offer | None = None
     secrets: Sequence[str] = ()
     gangs: bool = True
+    volume: VolumeWish | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
 
 

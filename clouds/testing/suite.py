@@ -27,8 +27,9 @@ from stix.clouds.base import (
     CanStop,
     CanTellQuotas,
     HasCredentials,
+    HasVolumes,
 )
-from stix.clouds.testing import creating, lives, living, wires
+from stix.clouds.testing import creating, keeping, lives, living, wires
 from stix.clouds.testing.bench import Bench, Desk, desk
 from stix.clouds.testing.wires import NotKnown
 
@@ -123,6 +124,14 @@ CHECKS: tuple[Check, ...] = (
     *_broken(lives.opens_ports, needs=CanOpenPorts),
     *_broken(lives.lists_its_other_resources, needs=CanListResources),
     *_broken(lives.tells_quotas, needs=CanTellQuotas),
+    Check(keeping.makes_a_volume_once, needs=HasVolumes),
+    Check(keeping.makes_a_volume_of_calls_at_one_time, needs=HasVolumes),
+    Check(keeping.lists_every_volume, needs=HasVolumes),
+    Check(keeping.deletes_a_volume_silently, needs=HasVolumes),
+    Check(keeping.keeps_a_volume_in_use, needs=HasVolumes),
+    Check(keeping.keeps_what_a_volume_holds, needs=HasVolumes, reachable=True),
+    Check(keeping.refuses_a_volume_that_is_not_there, needs=HasVolumes),
+    *_broken(keeping.makes_a_volume_over_a_broken_wire, needs=HasVolumes),
 )
 
 

@@ -10,6 +10,7 @@ from stix.clouds.base import (
     CanChaos,
     CanDescribe,
     CanListResources,
+    CanMount,
     CanOpenPorts,
     CanPrepare,
     CanSpot,
@@ -18,6 +19,7 @@ from stix.clouds.base import (
     Cloud,
     CreateRequest,
     HasCredentials,
+    HasVolumes,
     Identity,
     Node,
     NodeRef,
@@ -27,6 +29,7 @@ from stix.clouds.base import (
     Selector,
 )
 from stix.clouds.features import lacks_of
+from stix.clouds.volumes import Attachment, Volume, VolumeKind, VolumeWish
 from stix.clouds.wrappers.audit import Audit
 from stix.clouds.wrappers.breaker import Breaker, BreakerStore
 from stix.clouds.wrappers.call import ANYWHERE, Around, Call
@@ -160,6 +163,41 @@ class _WrappedResources(WrappedCloud):
         await self.call(call, lambda: inner.remove(resources))
 
 
+class _WrappedVolumes(WrappedCloud):
+    def volume_kinds(self) -> Mapping[str, VolumeKind]:
+        """Asks no provider, so nothing surrounds it."""
+        return cast(HasVolumes, self.inner).volume_kinds()
+
+    async def create_volume(self, wish: VolumeWish) -> Volume:
+        inner = cast(HasVolumes, self.inner)
+        return await self.call(
+            self._about("create_volume", wish), lambda: inner.create_volume(wish)
+        )
+
+    async def volumes(self) -> list[Volume]:
+        inner = cast(HasVolumes, self.inner)
+        return await self.call(Call(self.name, "volumes"), inner.volumes)
+
+    async def delete_volume(self, wish: VolumeWish) -> None:
+        inner = cast(HasVolumes, self.inner)
+        await self.call(self._about("delete_volume", wish), lambda: inner.delete_volume(wish))
+
+    def _about(self, name: str, wish: VolumeWish) -> Call:
+        return Call(self.name, name, {"volume": wish.name}, wish.region, (wish,))
+
+
+class _WrappedMount(WrappedCloud):
+    async def attach(self, node: Node, volumes: Sequence[Attachment]) -> None:
+        inner = cast(CanMount, self.inner)
+        call = self._on("attach", [node.ref], volumes)
+        await self.call(call, lambda: inner.attach(node, volumes))
+
+    async def mount(self, node: Node, volumes: Sequence[Attachment]) -> None:
+        inner = cast(CanMount, self.inner)
+        call = self._on("mount", [node.ref], volumes)
+        await self.call(call, lambda: inner.mount(node, volumes))
+
+
 class _WrappedQuotas(WrappedCloud):
     async def quotas(self, region: str) -> list[Quota]:
         inner = cast(CanTellQuotas, self.inner)
@@ -182,6 +220,8 @@ ABILITIES: Mapping[Any, type[WrappedCloud]] = {
     CanSpot: _WrappedSpot,
     CanListResources: _WrappedResources,
     CanTellQuotas: _WrappedQuotas,
+    HasVolumes: _WrappedVolumes,
+    CanMount: _WrappedMount,
     HasCredentials: _WrappedCredentials,
 }
 """Each optional ability with the class that forwards it."""

@@ -16,7 +16,7 @@ from tests.clouds.wrappers.flaky import Able, Flaky
 def test_of_all_and_of_none() -> None:
     assert list(features_of(Able)) == list(FEATURES)
     assert {name for name, has in features_of(Flaky).items() if has} == {"multi-node"}
-    lacking = {"machine image", "container image", "disk size", "host ports"}
+    lacking = {"machine image", "container image", "disk size", "host ports", "new volumes"}
     assert {name for name, has in features_of(Able).items() if not has} == lacking
 
 

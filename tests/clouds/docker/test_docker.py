@@ -18,6 +18,7 @@ from stix.clouds.docker import DockerCloud
 from stix.clouds.errors import CapacityError, CloudError, InvalidRequest
 from stix.clouds.testing.bench import Bench
 from stix.clouds.testing.suite import CloudConformance
+from stix.clouds.volumes import VolumeWish
 from stix.plan.offers import Demand
 from stix.remote.agent import AgentClient, Chunk, End, JobStart
 from tests.support.docker import BARE, IMAGE, ContainerEngine
@@ -42,7 +43,8 @@ class TestDocker(CloudConformance):
         async def remains() -> list[str]:
             return docker.remains(f"{HOME_TAG}={config.home_id}")
 
-        return Bench(lambda: DockerCloud(config), offer, Demand(cpus=1), 4, remains)
+        volume = VolumeWish("", "docker-volume")
+        return Bench(lambda: DockerCloud(config), offer, Demand(cpus=1), 4, remains, volume=volume)
 
 
 @pytest.fixture

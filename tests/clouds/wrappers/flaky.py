@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stix.clouds.base import (
@@ -16,6 +16,7 @@ from stix.clouds.base import (
     Selector,
 )
 from stix.clouds.errors import AuthError
+from stix.clouds.volumes import Attachment, Volume, VolumeKind, VolumeWish
 from stix.plan.offers import Demand, Offer
 from stix.remote.base import Runner
 
@@ -121,6 +122,26 @@ class Able(Hurting, Stopping):
 
     def credentials(self) -> str:
         return "the variable FLAKY_KEY"
+
+    def volume_kinds(self) -> Mapping[str, VolumeKind]:
+        return {"flaky-disk": VolumeKind("a disk")}
+
+    async def create_volume(self, wish: VolumeWish) -> Volume:
+        self._step("create_volume")
+        return Volume(self.name, wish.kind, wish.id_at("h"), wish.name)
+
+    async def volumes(self) -> Sequence[Volume]:
+        self._step("volumes")
+        return []
+
+    async def delete_volume(self, wish: VolumeWish) -> None:
+        self._step("delete_volume")
+
+    async def attach(self, node: Node, volumes: Sequence[Attachment]) -> None:
+        self._step("attach")
+
+    async def mount(self, node: Node, volumes: Sequence[Attachment]) -> None:
+        self._step("mount")
 
 
 @dataclass

@@ -22,6 +22,7 @@ from stix.clouds.base import (
     Selector,
 )
 from stix.clouds.errors import AuthError, CapacityError, CloudError, Throttled, TransientError
+from stix.clouds.volumes import VolumeWish
 from stix.clouds.wrappers import ABILITIES, Audit, Call, Retry, standard, wrap
 from stix.clouds.wrappers.call import Around
 from tests.clouds.wrappers.flaky import Able, Flaky, Hurting, Sleeps, Stopping, request
@@ -103,6 +104,9 @@ async def test_every_ability_goes_through_what_surrounds_it(
     assert isinstance(cloud, CanTellQuotas) and isinstance(cloud, HasCredentials)
     assert isinstance(cloud, base.CanStop) and isinstance(cloud, base.CanChaos)
     assert isinstance(cloud, base.CanDescribe)
+    assert isinstance(cloud, base.HasVolumes) and isinstance(cloud, base.CanMount)
+    assert [*cloud.volume_kinds()] == ["flaky-disk"]
+    wish = VolumeWish("data", "flaky-disk", "eu")
     with caplog.at_level(logging.INFO, logger="stix.clouds"):
         assert await cloud.prepare(node) is node
         await cloud.open_ports([REF], ["8080"])
@@ -114,8 +118,14 @@ async def test_every_ability_goes_through_what_surrounds_it(
         await cloud.preempt(REF)
         await cloud.kill(REF)
         assert await cloud.describe(REF) is None
+        volume = await cloud.create_volume(wish)
+        assert (volume.name, await cloud.volumes()) == ("data", [])
+        await cloud.delete_volume(wish)
+        await cloud.attach(node, [])
+        await cloud.mount(node, [])
     calls = ["prepare", "open_ports", "preemption", "resources", "remove", "quotas"]
     calls += ["stop", "start", "preempt", "kill", "describe"]
+    calls += ["create_volume", "volumes", "delete_volume", "attach", "mount"]
     audited = [r.__dict__ for r in caplog.records if "stix_seconds" in r.__dict__]
     assert [record["stix_call"] for record in audited] == calls
     assert inner.calls == ["prepare", *calls]
