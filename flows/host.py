@@ -32,7 +32,7 @@ from stix.secrets import Vault
 from stix.spec.expand import points
 from stix.spec.states import RunState
 from stix.spec.wire import from_wire
-from stix.storage.artifacts import ArtifactStore
+from stix.storage.artifacts import Replicas
 
 log = logging.getLogger("stix.engine")
 
@@ -80,7 +80,7 @@ class Host:
         config = made_from.config
         client_context = await AsyncClientContext().__aenter__()
         client = client_context.client
-        store = ArtifactStore(config.artifacts_url, **_store_options(config))
+        store = Replicas.open(config.artifact_stores, config.artifact_copies)
         ledger = await Ledger.open(made_from.ledger_url)
         enabled = {name: config.cloud_enabled(name) for name in cloud_names()}
         runtime = Runtime(
@@ -292,6 +292,7 @@ class Host:
             intent=intent,
             takeover=claim.takeover,
             resumed=row.resumes,
+            code=row.source.get("code", {}),
         )
         return context, flow_run
 
@@ -355,8 +356,3 @@ def cloud_configs(config: Config) -> dict[str, CloudConfig]:
         )
         for name in cloud_names()
     }
-
-
-def _store_options(config: Config) -> dict[str, object]:
-    endpoint = config.artifacts_endpoint
-    return {"endpoint_url": endpoint} if endpoint else {}

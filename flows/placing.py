@@ -27,7 +27,6 @@ from stix.plan.offers import Offer
 from stix.plan.place import PlanError, wish_of
 from stix.plan.placement import Block, Choice, Placement, Plan
 from stix.plan.regions import Place
-from stix.plan.work import located
 from stix.spec.models import PipelineSpec
 from stix.spec.states import StageState
 
@@ -231,8 +230,7 @@ async def _given(run: RunContext, rest: Collection[str] | None = None) -> Given:
             if name not in done and name not in rest:
                 pinned[name] = run.where.get(name) or placement.offer
         blocked = _blocks(await ledger.attempts(run.run_id))
-    lies = located(run.runtime.store.url, {})
-    place_of_store = Place("local") if lies.cloud == "file" else lies
+    place_of_store = (await asyncio.to_thread(run.runtime.store.readers))[0].place
     return Given(
         pinned=pinned,
         done={name: _lies(rows[name], place_of_store) for name in done},

@@ -38,7 +38,14 @@ _SCHEMA: Mapping[str, Mapping[str, tuple[type, ...]]] = {
         "max_move": _NUMBER,
         "stale_days": _NUMBER,
     },
-    "artifacts": {"url": (str,), "endpoint_url": (str, type(None))},
+    "artifacts": {
+        "url": (str,),
+        "endpoint_url": (str, type(None)),
+        "profile": (str, type(None)),
+        "place": (str, type(None)),
+        "copies": (int,),
+        "replicas": (list,),
+    },
     "server": {
         "idle_minutes": _NUMBER,
         "engines": (int,),
@@ -54,7 +61,17 @@ _SECRET = re.compile(
     re.IGNORECASE,
 )
 _CLOUDS = "stix.clouds"
-_WORDS = {int: "a number", float: "a number", dict: "a map", bool: "true or false"}
+_WORDS = {
+    int: "a number",
+    float: "a number",
+    dict: "a map",
+    bool: "true or false",
+    list: "a list",
+}
+_AT_LEAST_ONE = frozenset({"server.engines", "artifacts.copies"})
+_REPLICA: Mapping[str, tuple[type, ...]] = {
+    key: _SCHEMA["artifacts"][key] for key in ("url", "endpoint_url", "profile", "place")
+}
 
 
 def looks_secret(name: str) -> bool:
@@ -82,6 +99,23 @@ class ServerSettings:
     engines: int = 1
     port: int | None = None
     database_url: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class ArtifactPlace:
+    """A store of artifacts, as the block ``artifacts`` of ``config.yaml`` has it.
+
+    Attributes:
+        url: ``file:///...`` or ``s3://bucket/prefix``.
+        endpoint_url: Of a server other than the provider's own.
+        profile: Of the provider's own file of credentials, where several stores need several.
+        place: ``cloud/region``, where the store cannot tell where it lies; None asks it.
+    """
+
+    url: str
+    endpoint_url: str | None = None
+    profile: str | None = None
+    place: str | None = None
 
 
 @dataclass(frozen=True)
@@ -153,16 +187,18 @@ class Config:
         return self.run_logs / run / quote(stage, safe="") / str(attempt)
 
     @property
-    def artifacts_url(self) -> str:
-        """Where artifacts are kept: ``file:///...`` or ``s3://bucket/prefix``."""
-        url = self.settings.get("artifacts", {}).get("url")
-        return str(url) if url else (self.home / "artifacts").as_uri()
+    def artifact_stores(self) -> tuple[ArtifactPlace, ...]:
+        """Where artifacts are kept: the main store first, then those for replicas."""
+        block = self.settings.get("artifacts", {})
+        main = {key: block.get(key) for key in _REPLICA}
+        main["url"] = str(block.get("url") or (self.home / "artifacts").as_uri())
+        others = [{"url": o} if isinstance(o, str) else o for o in block.get("replicas", ())]
+        return tuple(ArtifactPlace(**one) for one in (main, *others))
 
     @property
-    def artifacts_endpoint(self) -> str | None:
-        """The S3 endpoint of the artifact store; None for the provider's own."""
-        value = self.settings.get("artifacts", {}).get("endpoint_url")
-        return str(value) if value else None
+    def artifact_copies(self) -> int:
+        """In how many of these stores each artifact is written."""
+        return int(self.settings.get("artifacts", {}).get("copies", 1))
 
     @property
     def server(self) -> ServerSettings:
@@ -233,7 +269,7 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _block(path: Path, document: Document, name: str) -> dict[str, Any]:
-    def at(*keys: str) -> str:
+    def at(*keys: str | int) -> str:
         return f"{path}:{document.where(keys, key=True)[0]}"
 
     clouds = [] if name in _SCHEMA else _cloud_names()
@@ -252,7 +288,31 @@ def _block(path: Path, document: Document, name: str) -> dict[str, Any]:
         if key not in known:
             raise _unknown(at(name, key), key, list(known), f"{name}.")
         _check(at(name, key), f"{name}.{key}", value, known[key])
+    urls = [block.get("url")]
+    for number, one in enumerate(block.get("replicas", ())):
+        urls.append(_checked_replica(at, number, one))
+        if urls[-1] in urls[:-1]:
+            where = at("artifacts", "replicas", number)
+            raise ConfigError(f"{where}: the store {urls[-1]} is there twice", fix="remove one")
     return dict(block)
+
+
+def _checked_replica(at: Callable[..., str], number: int, one: Any) -> str:
+    """The URL of an entry of ``artifacts.replicas``."""
+    name = f"artifacts.replicas[{number}]"
+    where = at("artifacts", "replicas", number)
+    if isinstance(one, str) and one:
+        return one
+    if not isinstance(one, dict) or not one.get("url"):
+        raise ConfigError(
+            f"{where}: `{name}` must be a URL, or a map with a `url`, not {one!r}",
+            fix="write `- gs://bucket/prefix`, or `- {url: ..., place: gcp/us-central1}`",
+        )
+    for key, value in one.items():
+        if key not in _REPLICA:
+            raise _unknown(where, key, list(_REPLICA), f"{name}.")
+        _check(where, f"{name}.{key}", value, _REPLICA[key])
+    return str(one["url"])
 
 
 def _cloud_names() -> list[str]:
@@ -289,7 +349,7 @@ def _check(at: str, name: str, value: Any, allowed: tuple[type, ...]) -> None:
                     raise ConfigError(f"{at}: `{name}.{key}` must be text")
             elif not isinstance(count, _NUMBER) or isinstance(count, bool) or count < 0:
                 raise ConfigError(f"{at}: `{name}.{key}` must be a count, not {count!r}")
-    least = 1 if name == "server.engines" else 0
+    least = 1 if name in _AT_LEAST_ONE else 0
     if isinstance(value, _NUMBER) and value < least:
         raise ConfigError(f"{at}: `{name}` must be at least {least}, not {value!r}")
 

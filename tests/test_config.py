@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stix.config import Config, ConfigError, looks_secret
+from stix.config import ArtifactPlace, Config, ConfigError, looks_secret
 from stix.errors import UsageError
 
 
@@ -19,8 +19,8 @@ def test_defaults(tmp_path: Path) -> None:
     config = load(tmp_path)
     assert config.server.engines == 1 and config.server.idle_minutes == 30
     assert config.server.database_url is None and config.server.port is None
-    assert config.artifacts_url == (tmp_path / "artifacts").as_uri()
-    assert config.artifacts_endpoint is None
+    assert config.artifact_stores == (ArtifactPlace((tmp_path / "artifacts").as_uri()),)
+    assert config.artifact_copies == 1
     assert config.cloud("local") == {}
 
 
@@ -42,8 +42,7 @@ def test_values(tmp_path: Path) -> None:
         "server: {idle_minutes: 1.5, engines: 3, port: 4300}\n",
     )
     assert config.cloud("local")["accelerators"] == {"A100": 4}
-    assert config.artifacts_url == "s3://b/p"
-    assert config.artifacts_endpoint == "http://127.0.0.1:9000"
+    assert config.artifact_stores == (ArtifactPlace("s3://b/p", "http://127.0.0.1:9000"),)
     assert (config.server.engines, config.server.port) == (3, 4300)
 
 

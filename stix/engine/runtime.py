@@ -30,6 +30,7 @@ from stix.ledger import Fence, Ledger, StageRow
 from stix.plan.jointplan import JointPlan
 from stix.plan.offers import Offer
 from stix.plan.placement import Choice, Plan
+from stix.plan.regions import Place
 from stix.recovery.order import Past
 from stix.remote.agent import AgentClient
 from stix.secrets import Redactor, Vault
@@ -37,7 +38,7 @@ from stix.spec.expand import Point
 from stix.spec.models import PipelineSpec
 from stix.spec.recovery import RecoveryPolicy
 from stix.spec.stage import StageSpec
-from stix.storage.artifacts import ArtifactStore
+from stix.storage.artifacts import Replicas
 
 
 class CloudSet:
@@ -106,7 +107,7 @@ class Runtime:
     ledger: Ledger
     guard: Guard
     clouds: CloudSet
-    store: ArtifactStore
+    store: Replicas
     vault: Vault
     prefect: PrefectClient
     flow_runs: FlowRuns
@@ -124,6 +125,7 @@ class RunContext:
         replanning: Held while the rest of the run is placed again.
         driving: The pipeline's flow has begun: from then on a cancellation meets its teardown.
         releases: Nodes that could not be removed yet, while the run goes on without them.
+        code: What is known of the code of each working directory, by its name in ``uploads``.
     """
 
     runtime: Runtime
@@ -158,6 +160,7 @@ class RunContext:
         self.ended[key].set()
 
     releases: set[asyncio.Task[None]] = field(default_factory=set)
+    code: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -238,9 +241,9 @@ class Attempt:
         return self.run.runtime.clouds.get(self.choice.offer.cloud)
 
     @property
-    def store(self) -> ArtifactStore:
-        """Where its artifacts go to and come from."""
-        return self.run.runtime.store
+    def store(self) -> Replicas:
+        """Where its artifacts go to and come from: the stores, the cheapest for its nodes first."""
+        return self.run.runtime.store.near(Place.of(self.choice.offer))
 
     def job_id(self, kind: str) -> str:
         """The name of a job on a node; its run comes first, for fencing."""

@@ -24,7 +24,7 @@ from stix.server.postgres import database_url
 from stix.server.waiters import Waiters
 
 if TYPE_CHECKING:
-    from stix.storage.artifacts import ArtifactStore
+    from stix.storage.artifacts import Replicas
 
 log = logging.getLogger("stix.server")
 
@@ -50,7 +50,7 @@ class Context:
         self.last_call = time.monotonic()
         self._ledger: Ledger | None = None
         self._standings: Standings | None = None
-        self._store: ArtifactStore | None = None
+        self._store: Replicas | None = None
         self._clouds: dict[str, Cloud] = {}
 
     @property
@@ -59,14 +59,12 @@ class Context:
         return self._ledger
 
     @property
-    def store(self) -> ArtifactStore:
-        """The artifact store, opened at first use."""
+    def store(self) -> Replicas:
+        """The stores of artifacts, opened at first use."""
         if self._store is None:
-            from stix.storage.artifacts import ArtifactStore
+            from stix.storage.artifacts import Replicas
 
-            endpoint = self.config.artifacts_endpoint
-            options = {"endpoint_url": endpoint} if endpoint else {}
-            self._store = ArtifactStore(self.config.artifacts_url, **options)
+            self._store = Replicas.open(self.config.artifact_stores, self.config.artifact_copies)
         return self._store
 
     @property

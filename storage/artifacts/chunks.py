@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import BoundedSemaphore, Lock
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, Self, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Protocol, Self, TypeVar
 
 from stix.storage.artifacts.manifest import CHUNK_SIZE, sha256
 from stix.storage.base import Corrupt, NotInStore
@@ -28,6 +28,19 @@ AHEAD = 4
 
 ASK_FIRST = 2**20
 """From this size on it is cheaper to ask whether a chunk exists than to send it in vain."""
+
+
+class Readable(Protocol):
+    """Where chunks come from.
+
+    Attributes:
+        get_slots: Held for each chunk that is in memory.
+    """
+
+    get_slots: BoundedSemaphore
+
+    def get(self, digest: str) -> bytes:
+        """The chunk, verified."""
 
 
 class Chunks:
@@ -58,6 +71,14 @@ class Chunks:
         if not self._timing.fresh(age):
             self._store.put(url, data)
         return digest, False
+
+    def fresh(self, digest: str) -> bool:
+        """Whether it is there and a writer may rely on it without sending it."""
+        return self._timing.fresh(self._objects.age(self.url(digest)))
+
+    def mend(self, digest: str, data: bytes) -> None:
+        """Write a chunk over one that is missing or damaged, where its manifest stands."""
+        self._store.put(self.url(digest), data)
 
     def all_there(self, digests: Iterable[str]) -> bool:
         """Whether none is missing."""

@@ -15,11 +15,11 @@ from stix.storage.artifacts.chunks import WORKERS
 from stix.storage.base import Corrupt, StorageError
 
 if TYPE_CHECKING:
-    from stix.storage.artifacts.chunks import Chunks
+    from stix.storage.artifacts.chunks import Readable
     from stix.storage.artifacts.manifest import Entry, Manifest
 
 
-def restore(manifest: Manifest, target: Path, chunks: Chunks, *, replace: bool = False) -> None:
+def restore(manifest: Manifest, target: Path, chunks: Readable, *, replace: bool = False) -> None:
     """Write ``manifest`` under a temporary name beside ``target``, then rename it.
 
     Raises:
@@ -45,7 +45,7 @@ def restore(manifest: Manifest, target: Path, chunks: Chunks, *, replace: bool =
         ) from error
 
 
-def _write_tree(manifest: Manifest, root: Path, chunks: Chunks) -> None:
+def _write_tree(manifest: Manifest, root: Path, chunks: Readable) -> None:
     files = []
     links = []
     for entry in manifest.entries:
@@ -62,7 +62,7 @@ def _write_tree(manifest: Manifest, root: Path, chunks: Chunks) -> None:
         path.symlink_to(destination)
 
 
-def _write_files(files: list[tuple[Path, Entry]], chunk_size: int, chunks: Chunks) -> None:
+def _write_files(files: list[tuple[Path, Entry]], chunk_size: int, chunks: Readable) -> None:
     def piece(path: Path, entry: Entry, index: int) -> None:
         with chunks.get_slots:
             data = chunks.get(entry.chunks[index])

@@ -6,11 +6,12 @@ import io
 import os
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self
 
-from stix.storage.artifacts.chunks import Chunks, Upload, ordered
+from stix.storage.artifacts.chunks import WORKERS, Chunks, Readable, Upload, ordered
 from stix.storage.artifacts.garbage import Collected, Garbage, Wish
 from stix.storage.artifacts.guard import TIMING, Guard, Notices, Timing
 from stix.storage.artifacts.manifest import FILE_MODE, Entry, Manifest, build, decode, is_digest
@@ -52,6 +53,10 @@ class ArtifactStore:
     Args:
         url: Such as ``file:///path`` or ``s3://bucket/prefix``.
         options: For the store, see its class.
+
+    Attributes:
+        backend: The store that holds it all.
+        chunks: Its chunks.
     """
 
     def __init__(self, url: str, **options: object) -> None:
@@ -66,10 +71,10 @@ class ArtifactStore:
 
     def _open(self, store: Store, url: str, timing: Timing) -> None:
         self.url = as_url(url).rstrip("/")
-        self._store = store
+        self.backend = store
         self._objects = Objects(store, self.url)
         self._guard = Guard(self._objects, timing)
-        self._chunks = Chunks(self._objects, timing)
+        self.chunks = Chunks(self._objects, timing)
 
     def put_path(self, path: str | os.PathLike[str]) -> Stored:
         """Store a file or a folder.
@@ -98,12 +103,34 @@ class ArtifactStore:
         """
         return self._put(lambda upload: read_tar(source, upload, limit), tries=1)
 
+    def copy(self, manifest: Manifest, chunks: Readable) -> Stored:
+        """Store an artifact of another store; its manifest is written last, as of any other.
+
+        Args:
+            chunks: Where those come from that are not here, or not fresh.
+        """
+        names = list(dict.fromkeys(name for e in manifest.entries for name in e.chunks))
+
+        def send(upload: Upload) -> Manifest:
+            with ThreadPoolExecutor(WORKERS, thread_name_prefix="stix-look") as pool:
+                fresh = list(pool.map(self.chunks.fresh, names))
+            missing = [name for name, there in zip(names, fresh, strict=True) if not there]
+            for sent in [upload.send(data) for data in ordered(chunks.get, missing)]:
+                sent.result()
+            return manifest
+
+        return self._put(send)
+
+    def mend(self, manifest: Manifest) -> None:
+        """Write a manifest over a damaged one."""
+        self.backend.put(self.url_of(manifest.digest()), manifest.encode())
+
     def _put(self, send: Callable[[Upload], Manifest], tries: int = TRIES) -> Stored:
         """``send`` until all of what it sent is there at once; a stream can be sent only once."""
         new_bytes = 0
         for _ in range(tries):
             begun, since = self._guard.look(), time.monotonic()
-            with Upload(self._chunks) as upload:
+            with Upload(self.chunks) as upload:
                 manifest = send(upload)
             new_bytes += upload.new_bytes
             if self._commit(manifest, begun, since):
@@ -118,13 +145,13 @@ class ArtifactStore:
         timing = self._guard.timing
         chunks = {chunk for entry in manifest.entries for chunk in entry.chunks}
         now, disturbed = self._guard.settle(begun, chunks)
-        if disturbed and not self._chunks.all_there(chunks):
+        if disturbed and not self.chunks.all_there(chunks):
             return False
         digest, data = manifest.digest(), manifest.encode()
         url = self.url_of(digest)
         while time.monotonic() - since < timing.fresh_s:
-            if not (self._store.put_if_absent(url, data) or timing.fresh(self._objects.age(url))):
-                self._store.put(url, data)
+            if not (self.backend.put_if_absent(url, data) or timing.fresh(self._objects.age(url))):
+                self.backend.put(url, data)
             now, disturbed = self._guard.settle(now, {digest})
             if not disturbed or self._objects.age(url) is not None:
                 return True
@@ -155,7 +182,7 @@ class ArtifactStore:
             Corrupt: A manifest that stays cannot be read.
             StorageError: The store refused, or it took too long: run it again.
         """
-        return Garbage(Objects(self._store, self.url), self._guard.timing, wish).collect()
+        return Garbage(Objects(self.backend, self.url), self._guard.timing, wish).collect()
 
     def get(
         self, digest: str, target: str | os.PathLike[str], *, replace: bool = False
@@ -172,19 +199,19 @@ class ArtifactStore:
             StorageError: ``target`` exists or cannot be written.
         """
         manifest = self.manifest(digest)
-        restore(manifest, Path(target).absolute(), self._chunks, replace=replace)
+        restore(manifest, Path(target).absolute(), self.chunks, replace=replace)
         return manifest
 
     def tar(self, digest: str) -> Iterator[bytes]:
         """The artifact as a tar stream; `put_tar` of it gives the same digest."""
-        return write_tar(self.manifest(digest), self._chunks)
+        return write_tar(self.manifest(digest), self.chunks)
 
     def read(self, digest: str) -> Iterator[bytes]:
         """The content of an artifact of kind ``file``, chunk by chunk."""
         manifest = self.manifest(digest)
         if manifest.kind != "file":
             raise NotInStore(f"Artifact {digest[:12]} is a folder.", fix="Read it by get or tar.")
-        return ordered(self._chunks.get, manifest.entries[0].chunks)
+        return ordered(self.chunks.get, manifest.entries[0].chunks)
 
     def manifest(self, digest: str) -> Manifest:
         """What the artifact consists of.
@@ -194,8 +221,8 @@ class ArtifactStore:
             Corrupt: Its manifest is damaged or unsafe.
         """
         url = self._known(digest)
-        with self._store.errors(url):
-            data: bytes = self._store.filesystem().cat_file(self._store.path(url))
+        with self.backend.errors(url):
+            data: bytes = self.backend.filesystem().cat_file(self.backend.path(url))
         return decode(data, digest)
 
     def has(self, digest: str) -> bool:
@@ -203,8 +230,8 @@ class ArtifactStore:
         if not is_digest(digest):
             return False
         url = self.url_of(digest)
-        with self._store.errors(url):
-            return bool(self._store.filesystem().exists(self._store.path(url)))
+        with self.backend.errors(url):
+            return bool(self.backend.filesystem().exists(self.backend.path(url)))
 
     def ls(self) -> list[str]:
         """The digests of all artifacts, sorted."""
@@ -219,7 +246,7 @@ class ArtifactStore:
         """
         manifest = self.manifest(digest)
         names = [name for entry in manifest.entries for name in entry.chunks]
-        size = sum(ordered(lambda name: len(self._chunks.get(name)), names))
+        size = sum(ordered(lambda name: len(self.chunks.get(name)), names))
         if size != manifest.bytes:
             raise Corrupt(
                 f"Artifact {digest[:12]} has chunks of the wrong size.",

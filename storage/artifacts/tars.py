@@ -20,7 +20,7 @@ from stix.storage.artifacts.scan import Pending
 from stix.storage.base import StorageError
 
 if TYPE_CHECKING:
-    from stix.storage.artifacts.chunks import Chunks, Upload
+    from stix.storage.artifacts.chunks import Readable, Upload
 
 BLOCK = tarfile.BLOCKSIZE
 MAX_ENTRIES = 2_000_000
@@ -128,7 +128,7 @@ def _too_big(limit: int | None) -> StorageError:
     )
 
 
-def write_tar(manifest: Manifest, chunks: Chunks) -> Iterator[bytes]:
+def write_tar(manifest: Manifest, chunks: Readable) -> Iterator[bytes]:
     """The artifact as a tar stream, the same bytes each time (times 0, owner root)."""
     if manifest.kind == "tree":
         yield tar_header("./", "dir")

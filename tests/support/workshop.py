@@ -27,12 +27,11 @@ from stix.plan.place import place
 from stix.secrets import Vault
 from stix.spec.changes.overrides import Overrides, split_secrets
 from stix.spec.expand import points
-from stix.spec.folders.pack import pack
+from stix.spec.folders.sources import packed
 from stix.spec.loader import load_file
 from stix.spec.recovery import RecoveryPolicy
 from stix.spec.wire import from_wire
-from stix.storage.artifacts import ArtifactStore
-from stix.tasks.cache import sources
+from stix.storage.artifacts import Replicas
 from tests.support.server import make_home
 
 NOWHERE = "http://127.0.0.1:9/api"
@@ -59,12 +58,11 @@ class Workshop:
         path.write_text(text)
         pipeline, found = split_secrets(load_file(path, Overrides(secrets=secrets)).pipeline)
         new = new_run(pipeline, f"run-{uuid.uuid4().hex[:10]}")
-        for stage in pipeline.stages.values():
-            for source in sources(stage):
-                with (self.folder / ".spool").open("wb+") as spool:
-                    pack(self.folder / source, spool)
-                    spool.seek(0)
-                    new.uploads[source] = self.runtime.store.put_tar(spool).digest
+        code = {}
+        for source in packed(pipeline.stages.values(), self.folder, found):
+            new.uploads[source.key] = self.runtime.store.put_tar(source.content).digest
+            code[source.key] = source.facts
+        new.source.update(text=text, code=code)
         new.options.update(options or {})
         if found:
             self.runtime.vault.put(new.id, found)
@@ -89,6 +87,7 @@ class Workshop:
             uploads=row.uploads,
             options=row.options,
             secrets=self.runtime.vault.get(run_id),
+            code=row.source.get("code", {}),
         )
         run.plan = place(spec, await self.runtime.clouds.get("local").offers())
         run.stage_rows.update({s.key: s for s in await self.ledger.stages(run_id)})
@@ -143,7 +142,7 @@ async def open_workshop(
         ledger=ledger,
         guard=guard,
         clouds=CloudSet(cloud_configs(config), {"local": True}, ledger),
-        store=ArtifactStore(config.artifacts_url),
+        store=Replicas.open(config.artifact_stores, config.artifact_copies),
         vault=Vault(config.vault),
         prefect=client,
         flow_runs=FlowRuns(client),

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from stix.errors import StixError
 from stix.server.api.encode import all_plain, plain
 from stix.server.api.system import Here
 from stix.server.context import Context
 from stix.server.lineage import Lineage
-from stix.storage.artifacts import Collected, Wish
+from stix.storage.artifacts import Swept, Wish
 from stix.storage.base import Corrupt
 
 router = APIRouter()
@@ -106,24 +105,30 @@ async def _collecting(context: Context, body: Cleaning) -> AsyncIterator[str]:
     work.add_done_callback(lambda _: steps.put_nowait(None))
     while (step := await steps.get()) is not None:
         yield json.dumps(step) + "\n"
-    try:
-        collected = await work
-        end: dict[str, Any] = {"end": await _told(context, collected)}
-    except StixError as error:
-        end = {"error": {"message": error.message, "fix": error.fix}}
+    swept = await work
+    end: dict[str, Any] = {"end": await _told(context, swept, body.dry_run)}
+    problems = [one.problem for one in swept if one.problem is not None]
+    if len(problems) == len(swept):
+        end = {"error": {"message": problems[0].message, "fix": problems[0].fix}}
     yield json.dumps(end) + "\n"
 
 
-async def _told(context: Context, collected: Collected) -> dict[str, Any]:
-    """What went, with the names that it had, and the cache without it."""
-    gone = list(collected.artifacts)
-    if not collected.dry_run:
-        await context.ledger.forget_outputs(gone)
+async def _told(context: Context, swept: Sequence[Swept], dry_run: bool) -> dict[str, Any]:
+    """What went, with the names that it had, and the cache without what is nowhere any more."""
     named = {row.digest: row for row in await context.ledger.artifacts()}
-    rows = []
-    for digest, size in collected.artifacts.items():
-        row = named.get(digest)
-        name = f"{row.key}.{row.name}" if row else None
-        rows.append({"digest": digest, "bytes": size, "run_id": row and row.run_id, "name": name})
-    facts = {"chunks": collected.chunks, "bytes": collected.bytes, "kept": collected.kept}
-    return {"artifacts": rows, **facts, "dry_run": collected.dry_run}
+    rows, stores, sums = [], [], {"chunks": 0, "bytes": 0, "kept": 0}
+    for one in swept:
+        done = one.collected
+        for digest, size in done.artifacts.items() if done else ():
+            row = named.get(digest)
+            name = f"{row.key}.{row.name}" if row else None
+            facts = {"digest": digest, "bytes": size, "run_id": row and row.run_id, "name": name}
+            rows.append({**facts, "store": one.url})
+        counts = (done.chunks, done.bytes, done.kept) if done else (0, 0, 0)
+        found = dict(zip(("chunks", "bytes", "kept"), counts, strict=True))
+        sums = {name: sums[name] + found[name] for name in sums}
+        stores.append({"url": one.url, "problem": one.problem and str(one.problem), **found})
+    if not dry_run:
+        vanished = await asyncio.to_thread(context.store.vanished, swept)
+        await context.ledger.forget_outputs(vanished)
+    return {"artifacts": rows, **sums, "dry_run": dry_run, "stores": stores}
