@@ -15,7 +15,8 @@ DIGEST_LENGTH = 12
 
 def sources() -> dict[str, Path]:
     """Name in the archive to file, in the archive's order."""
-    modules = {f"stix_agent/{p.name}": p for p in sorted((_ROOT / "agent").glob("*.py"))}
+    top = _ROOT / "agent"
+    modules = {f"stix_agent/{p.relative_to(top).as_posix()}": p for p in sorted(top.rglob("*.py"))}
     return {"__main__.py": _ROOT / "bootstrap.py", **modules}
 
 

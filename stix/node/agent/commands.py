@@ -58,9 +58,34 @@ def _notice(request: dict[str, Any]) -> dict[str, Any]:
     return notice(request)
 
 
+def _pull(request: dict[str, Any]) -> dict[str, Any]:
+    from .data.pull import pull
+
+    return pull(request)
+
+
+def _objects(request: dict[str, Any]) -> dict[str, Any]:
+    from .data.objects import objects
+
+    return objects(request)
+
+
+def _hashed(request: dict[str, Any]) -> dict[str, Any]:
+    from .data.push import hashed
+
+    return hashed(request)
+
+
+def _push(request: dict[str, Any]) -> dict[str, Any]:
+    from .data.push import push
+
+    return push(request)
+
+
 COMMANDS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]]
 COMMANDS = {"up": _up, "down": _down, "mark": _mark, "list": _list, "info": _info}
 COMMANDS.update(snapshot=_snapshot, notice=_notice)
+COMMANDS.update(pull=_pull, objects=_objects, hashed=_hashed, push=_push)
 
 
 def _read_input() -> bytes:
@@ -99,7 +124,7 @@ def main(argv: list[str]) -> None:
         os.write(1, install(sys.path[0]).encode() + b"\n")
         os._exit(0)
     if name not in COMMANDS or len(argv) != 2:
-        os.write(2, b"usage: agent up|list|down|mark|info|snapshot|notice|install|bridge SOCKET\n")
+        os.write(2, ("usage: agent {}|install|bridge SOCKET\n".format("|".join(COMMANDS))).encode())
         os._exit(USAGE)
     answer = _answer(name)
     from .files import write_all
