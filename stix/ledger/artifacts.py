@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Unpack
 
 from stix.ledger.base import Part
+from stix.ledger.replicas import SEEN
 from stix.ledger.rows import ArtifactFields, ArtifactRow, CacheHit, Fence
 from stix.ledger.sql import Statement, event, fence, quiet_fence, quiet_statement, statement
 
@@ -15,6 +16,7 @@ _ADD = statement(
         SELECT f.run_id, :key, :attempt, :kind, :name, :digest, :bytes, :files, :url FROM fence f
         ON CONFLICT (run_id, key, attempt, kind, name) DO UPDATE SET digest = excluded.digest,
             bytes = excluded.bytes, files = excluded.files, url = excluded.url)""",
+    SEEN,
     event(
         "artifact",
         "jsonb_build_object('kind', :kind::text, 'name', :name::text, 'digest', :digest::text,"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from stix.ledger.base import Part
+from stix.ledger.replicas import SEEN
 from stix.ledger.rows import ArtifactRow, Fence
 from stix.ledger.sql import Statement, event, fence, statement
 
@@ -20,6 +21,7 @@ _ADD = statement(
         INSERT INTO artifacts (run_id, key, attempt, kind, name, digest, bytes, files, url)
         SELECT f.run_id, :key, :attempt, 'checkpoint', :name, :digest, :bytes, :files, :url
         FROM fence f)""",
+    SEEN,
     event(
         "checkpoint",
         "jsonb_build_object('name', :name::text, 'digest', :digest::text,"

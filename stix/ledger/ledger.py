@@ -14,6 +14,7 @@ from stix.ledger.intents import Intents
 from stix.ledger.leases import Leases
 from stix.ledger.money import Money
 from stix.ledger.plans import Plans
+from stix.ledger.replicas import Replicas
 from stix.ledger.runs import Runs
 from stix.ledger.sql import Statement
 from stix.ledger.stages import Stages
@@ -35,6 +36,7 @@ class Ledger(
     Breakers,
     Checkpoints,
     Volumes,
+    Replicas,
 ):
     """One PostgreSQL database, through ten connections.
 

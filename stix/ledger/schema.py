@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 
-HEAD = "0004"
+HEAD = "0005"
 """Newest revision; a test compares it with the folder, so that a start need not load Alembic."""
 
 metadata = MetaData()
@@ -241,6 +241,15 @@ artifacts = Table(
     _required("url"),
     _time("created", now=True),
     Index("artifacts_digest", "digest"),
+)
+
+# A store itself knows what it has; this is what was seen of it.
+replicas = Table(
+    "replicas",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("store", Text, primary_key=True),
+    _time("created", now=True),
 )
 
 cache = Table(
