@@ -105,6 +105,14 @@ class Access:
 
 
 @dataclass(frozen=True)
+class Signed:
+    """A request that whoever has it may send; both parts are secret."""
+
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
 class MountPlan:
     """How a node mounts a prefix; the first tool that the node has is taken.
 
@@ -171,6 +179,37 @@ class CanLend(Protocol):
     """Credentials for one prefix can be given to a node."""
 
     def lend(self, url: str, *, write: bool, seconds: int) -> Access: ...
+
+
+@runtime_checkable
+class HasOwnAccess(Protocol):
+    """The credentials that the store itself uses can be told, where none are lent."""
+
+    def own_access(self, url: str) -> Access:
+        """As they are now.
+
+        Raises:
+            Denied: There are none that could be given away.
+        """
+
+
+@runtime_checkable
+class CanSign(Protocol):
+    """A node without credentials can read an object."""
+
+    def sign(self, url: str, *, seconds: int) -> Signed | None:
+        """A GET of the object; None where this store, as it was opened, can sign none."""
+
+
+@runtime_checkable
+class CanSignPut(Protocol):
+    """A node without credentials can write an object whose digest is known."""
+
+    def sign_put(self, url: str, *, sha256: str) -> Signed | None:
+        """A PUT of nothing but the bytes with this SHA-256 (hexadecimal), good for some minutes.
+
+        None where the server would take other bytes as well.
+        """
 
 
 @runtime_checkable

@@ -127,6 +127,14 @@ class HostAgent:
         request = {"source": source, "target": target, "seconds": seconds, "mark": mark}
         return await self._call("snapshot", request, seconds + COPY_SECONDS)
 
+    async def move(self, name: str, request: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+        """Bring artifacts to the host or from it, as far as ``seconds`` go.
+
+        Args:
+            name: ``pull``, ``objects``, ``hashed`` or ``push``; see the agent's ``data``.
+        """
+        return await self._call(name, {**request, "seconds": seconds}, seconds + COPY_SECONDS)
+
     async def notice(
         self, directory: str, seconds: float, *, provider: str = "", url: str = ""
     ) -> str:

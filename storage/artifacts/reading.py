@@ -10,6 +10,7 @@ from threading import BoundedSemaphore, Lock
 from stix.storage.artifacts.chunks import WINDOW
 from stix.storage.artifacts.manifest import Manifest, is_digest
 from stix.storage.artifacts.member import Member
+from stix.storage.artifacts.store import ArtifactStore
 from stix.storage.base import Corrupt, NotInStore, StorageError
 
 log = logging.getLogger("stix.storage")
@@ -88,6 +89,22 @@ class Reading:
                 for one in damaged:
                     self._mend_chunk(one, digest, data)
                 return data
+        raise none_has(self._digest, errors)
+
+    def store(self) -> ArtifactStore:
+        """The first store that answers and has the artifact.
+
+        Raises:
+            StorageError: There is none.
+        """
+        errors: list[StorageError] = []
+        for member in self._order():
+            try:
+                if self._held(member):
+                    return member.store
+            except StorageError as error:
+                member.fell(error)
+                errors.append(error)
         raise none_has(self._digest, errors)
 
     def mend(self, member: Member) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import IO, TYPE_CHECKING, Literal, Self
+from typing import IO, TYPE_CHECKING, Self
 
 from stix.plan.egress import Egress
 from stix.plan.regions import Place
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("stix.storage")
 
 REMEMBERED = 10_000
-State = Literal["whole", "mended", "damaged", "missing", "unreachable"]
+THERE, WHOLE, MENDED, DAMAGED = "there", "whole", "mended", "damaged"
+MISSING, UNREACHABLE = "missing", "unreachable"
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,14 @@ class Swept:
 
 @dataclass(frozen=True)
 class Checked:
-    """What an artifact is in one store, and what was wrong with it there."""
+    """What an artifact is in one store, and what was wrong with it there.
+
+    Attributes:
+        state: ``whole``, ``mended``, ``damaged``, ``missing`` or ``unreachable``.
+    """
 
     url: str
-    state: State
+    state: str
     problem: str = ""
 
 
@@ -156,6 +161,10 @@ class Replicas:
         self._memory.note(stored.digest, member.url)
         self._spread(stored, member, None)
         return stored
+
+    def put_by(self, send: Callable[[ArtifactStore], Stored]) -> Stored:
+        """Store an artifact by ``send``, which is given the store; further copies likewise."""
+        return self._put(send)
 
     def _put(self, send: Callable[[ArtifactStore], Stored]) -> Stored:
         if self.single:
@@ -298,16 +307,16 @@ class Replicas:
             raise none_has(digest, errors)
         return found
 
-    def where(self, digest: str) -> dict[str, State]:
-        """Each store's URL, the cheapest first, and whether the artifact is there."""
-        found: dict[str, State] = {}
+    def where(self, digest: str) -> dict[str, str]:
+        """Each store's URL, the cheapest first: ``there``, ``missing`` or ``unreachable``."""
+        found: dict[str, str] = {}
         for member in self.readers():
             try:
                 there = member.bounded(partial(member.store.has, digest))
-                found[member.url] = "whole" if there else "missing"
+                found[member.url] = THERE if there else MISSING
             except StorageError as error:
                 member.fell(error)
-                found[member.url] = "unreachable"
+                found[member.url] = UNREACHABLE
         return found
 
     def verify(self, digest: str) -> Manifest:
@@ -318,9 +327,9 @@ class Replicas:
             NotInStore: No store has it.
         """
         checked = self.check(digest)
-        if all(one.state == "missing" for one in checked):
+        if all(one.state == MISSING for one in checked):
             raise NotInStore("No such artifact.", fix="See `stix artifacts ls`.")
-        if not any(one.state in {"whole", "mended"} for one in checked):
+        if not any(one.state in {WHOLE, MENDED} for one in checked):
             raise Corrupt(" ".join(one.problem for one in checked if one.problem))
         return self.manifest(digest)
 
@@ -331,19 +340,19 @@ class Replicas:
         for member in self.readers():
             try:
                 member.store.verify(digest)
-                found[member.url] = Checked(member.url, "whole")
+                found[member.url] = Checked(member.url, WHOLE)
                 good.append(member)
             except Corrupt as error:
-                found[member.url] = Checked(member.url, "damaged", str(error))
+                found[member.url] = Checked(member.url, DAMAGED, str(error))
                 damaged.append(member)
             except NotInStore:
-                found[member.url] = Checked(member.url, "missing")
+                found[member.url] = Checked(member.url, MISSING)
             except StorageError as error:
                 member.fell(error)
-                found[member.url] = Checked(member.url, "unreachable", str(error))
+                found[member.url] = Checked(member.url, UNREACHABLE, str(error))
         for member in damaged if good else ():
             Reading(good, digest).mend(member)
-            found[member.url] = Checked(member.url, "mended", found[member.url].problem)
+            found[member.url] = Checked(member.url, MENDED, found[member.url].problem)
         return [found[member.url] for member in self.members]
 
     def ls(self) -> list[str]:
@@ -365,7 +374,7 @@ class Replicas:
         gone = {digest for one in swept if one.collected for digest in one.collected.artifacts}
         if self.single:
             return sorted(gone)
-        left = {"whole", "unreachable"}
+        left = {THERE, UNREACHABLE}
         return sorted(digest for digest in gone if not left & {*self.where(digest).values()})
 
     def url_of(self, digest: str) -> str:

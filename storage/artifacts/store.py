@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,15 @@ from stix.storage.artifacts.objects import Objects
 from stix.storage.artifacts.restore import restore
 from stix.storage.artifacts.scan import scan
 from stix.storage.artifacts.tars import read_tar, write_tar
-from stix.storage.base import Corrupt, NotInStore, StorageError, Store
+from stix.storage.base import (
+    CanSign,
+    CanSignPut,
+    Corrupt,
+    NotInStore,
+    Signed,
+    StorageError,
+    Store,
+)
 from stix.storage.registry import as_url, join, open_store
 
 TRIES = 5
@@ -109,17 +117,52 @@ class ArtifactStore:
         Args:
             chunks: Where those come from that are not here, or not fresh.
         """
-        names = list(dict.fromkeys(name for e in manifest.entries for name in e.chunks))
 
         def send(upload: Upload) -> Manifest:
-            with ThreadPoolExecutor(WORKERS, thread_name_prefix="stix-look") as pool:
-                fresh = list(pool.map(self.chunks.fresh, names))
-            missing = [name for name, there in zip(names, fresh, strict=True) if not there]
+            missing = self._not_fresh(manifest)
             for sent in [upload.send(data) for data in ordered(chunks.get, missing)]:
                 sent.result()
             return manifest
 
         return self._put(send)
+
+    def take(self, manifest: Manifest, bring: Callable[[Sequence[str]], int]) -> Stored:
+        """Store an artifact whose chunks somebody else writes, such as the node that made it.
+
+        Args:
+            bring: Has these chunks written, by `signed_put`; how many bytes that were.
+
+        Raises:
+            StorageError: A chunk did not come.
+        """
+
+        def send(upload: Upload) -> Manifest:
+            missing = self._not_fresh(manifest)
+            upload.new_bytes += bring(missing) if missing else 0
+            if not self.chunks.all_there(missing):
+                raise StorageError("A chunk was not written to the store.", fix="Try again.")
+            return manifest
+
+        return self._put(send)
+
+    def _not_fresh(self, manifest: Manifest) -> list[str]:
+        """The chunks that have to be written, although some of them may exist."""
+        names = list(dict.fromkeys(name for e in manifest.entries for name in e.chunks))
+        with ThreadPoolExecutor(WORKERS, thread_name_prefix="stix-look") as pool:
+            fresh = list(pool.map(self.chunks.fresh, names))
+        return [name for name, there in zip(names, fresh, strict=True) if not there]
+
+    def signed(self, chunk: str, *, seconds: int) -> Signed | None:
+        """A GET of a chunk for who has no credentials; None where the store can sign none."""
+        if not isinstance(self.backend, CanSign):
+            return None
+        return self.backend.sign(self.chunks.url(chunk), seconds=seconds)
+
+    def signed_put(self, chunk: str) -> Signed | None:
+        """A PUT of a chunk, and of nothing else; None where the store can sign none."""
+        if not isinstance(self.backend, CanSignPut):
+            return None
+        return self.backend.sign_put(self.chunks.url(chunk), sha256=chunk)
 
     def mend(self, manifest: Manifest) -> None:
         """Write a manifest over a damaged one."""

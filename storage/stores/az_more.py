@@ -15,6 +15,7 @@ from stix.storage.base import (
     Location,
     MountPlan,
     NotInStore,
+    Signed,
     StorageError,
     StorePrice,
 )
@@ -42,6 +43,7 @@ class AzAbilities:
 
     _options: AzOptions
     _clients: PerProcess[Any]
+    _delegated: tuple[Any, datetime] | None = None
 
     if TYPE_CHECKING:
 
@@ -200,6 +202,36 @@ class AzAbilities:
                 generate_blob_sas(client.account_name, container, key, is_directory=True, **more)
             )
         return str(generate_container_sas(client.account_name, container, **more))
+
+    def sign(self, url: str, *, seconds: int) -> Signed | None:
+        """A GET of the blob: by the account's key, or that of who is signed in."""
+        o, client = self._options, self._clients.get()
+        with self.errors(url):
+            blob = self._blob(url)
+            if o.anon:
+                return Signed(str(blob.url))
+            if o.sas_token or (o.text() and not client.credential):
+                return None
+            from azure.storage.blob import generate_blob_sas
+
+            expires = datetime.now(UTC) + timedelta(seconds=seconds)
+            names = (client.account_name, blob.container_name, blob.blob_name)
+            token = generate_blob_sas(*names, permission="r", expiry=expires, **self._key(expires))
+        return Signed(f"{blob.url}?{token}")
+
+    def _key(self, expires: datetime) -> dict[str, Any]:
+        """What signatures are made with; a key of the service's is asked for once an hour."""
+        client = self._clients.get()
+        account_key = getattr(client.credential, "account_key", None)
+        if account_key is not None:
+            return {"account_key": account_key}
+        kept = self._delegated
+        if kept is None or kept[1] < expires:
+            now = datetime.now(UTC)
+            end = max(expires, now + timedelta(hours=2))
+            kept = client.get_user_delegation_key(now - timedelta(minutes=5), end), end
+            self._delegated = kept
+        return {"user_delegation_key": kept[0]}
 
     def mount_plan(self, url: str, *, write: bool) -> MountPlan:
         """For rclone and blobfuse2, which find their credentials in the environment."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from stix.storage.base import (
     Access,
@@ -13,6 +14,7 @@ from stix.storage.base import (
     Denied,
     Location,
     MountPlan,
+    Signed,
     StorageError,
     StorePrice,
 )
@@ -193,6 +195,28 @@ class GsAbilities:
         env = {"CLOUDSDK_AUTH_ACCESS_TOKEN": token, "RCLONE_GCS_ACCESS_TOKEN": token}
         scope = f"{'read and write' if write else 'read'} below {url}"
         return Access(env, {"access_token": token}, expires, scope)
+
+    def sign(self, url: str, *, seconds: int) -> Signed | None:
+        """A GET of the object, by the private key of a service account.
+
+        None for other credentials: they cannot sign.
+        """
+        client, blob = self._client(), self._blob(url)
+        base = str(client._connection.API_BASE_URL)
+        if self._options.token == "anon":
+            return Signed(f"{base}/{blob.bucket.name}/{quote(blob.name)}")
+        from google.auth.credentials import Signing
+
+        if not isinstance(client._credentials, Signing):
+            return None
+        with self.errors(url):
+            return Signed(
+                str(
+                    blob.generate_signed_url(
+                        version="v4", expiration=seconds, api_access_endpoint=base
+                    )
+                )
+            )
 
     def mount_plan(self, url: str, *, write: bool) -> MountPlan:
         """For rclone and gcsfuse, which find their credentials in the environment."""

@@ -31,6 +31,16 @@ class HubFileSystem(WebFileSystem):
         top = "" if kind == "models" else f"{kind}/"
         return f"{self.endpoint}/{top}{repository}/resolve/{quote(revision, '')}/{quote(inside)}"
 
+    def onward(self, url: str) -> str:
+        """The URL at another host that ``url`` leads to; empty where it leads to none."""
+        with as_files():
+            answer = self.client.head(url, follow_redirects=False)
+            if not answer.is_redirect:
+                good(answer)
+                return ""
+            place = answer.url.join(answer.headers["Location"])
+        return str(place) if place.host != answer.url.host else ""
+
     def info(self, path: str, **_: Any) -> dict[str, Any]:
         path = self._strip_protocol(path)
         if not parts_of(path)[3]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
-from stix.storage.base import Denied, NotInStore, StorageError
+from stix.storage.base import Denied, NotInStore, Signed, StorageError
 from stix.storage.stores.common import PerProcess
 
 if TYPE_CHECKING:
@@ -54,6 +54,10 @@ class HttpsStore:
         """The server's ETag; empty where it gives none."""
         with self.errors(url):
             return str(self.filesystem().info(self.path(url)).get("ETag", ""))
+
+    def sign(self, url: str, *, seconds: int) -> Signed | None:
+        """The URL itself: it is public, or signed already."""
+        return Signed(self.path(url))
 
     def put(self, url: str, data: bytes) -> None:
         raise self._read_only(url)

@@ -12,6 +12,7 @@ from stix.storage.base import Denied, NotInStore, StorageError
 from stix.storage.stores.common import PerProcess
 from stix.storage.stores.s3_bulk import S3Bulk
 from stix.storage.stores.s3_more import S3Abilities
+from stix.storage.stores.s3_sign import S3Signing
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -100,7 +101,7 @@ class S3Options:
         }
 
 
-class S3Store(S3Bulk, S3Abilities):
+class S3Store(S3Bulk, S3Signing, S3Abilities):
     """Buckets, addressed as ``s3://bucket/key``.
 
     `put_if_absent` is a PUT with ``If-None-Match: *``, which AWS honours since 2024; a server
@@ -118,6 +119,7 @@ class S3Store(S3Bulk, S3Abilities):
         self._options = self.settle(self.takes(**options))
         self._filesystems = PerProcess(self._make)
         self._clients = PerProcess(self.make_clients)
+        self._checking = {}
 
     def settle(self, options: S3Options) -> S3Options:
         """The options with what files and variables of this provider add to them."""
