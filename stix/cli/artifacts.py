@@ -20,6 +20,7 @@ ENTRIES = {
     "get": Entry("stix.cli.artifacts:get", "Fetch an artifact into a directory."),
     "put": Entry("stix.cli.keeping:put", "Store a file or a folder."),
     "verify": Entry("stix.cli.keeping:verify", "Compare artifacts with their digests."),
+    "replicate": Entry("stix.cli.keeping:replicate", "Copy an artifact to one more store."),
     "lineage": Entry("stix.cli.lineage:lineage", "Show what made an artifact, and who used it."),
     "gc": Entry("stix.cli.keeping:gc", "Delete artifacts that no run needs."),
 }
@@ -45,7 +46,8 @@ def _of_run(client: Client, run: Json) -> list[Json]:
     """The outputs of a run; those of cached stages were made by another, and are looked up."""
     from stix.client.artifacts import outputs
 
-    made = {f"{a['key']}.{a['name']}": a for a in run["artifacts"] if a["kind"] == "output"}
+    rows_of = client.artifacts(run["id"])
+    made = {f"{a['key']}.{a['name']}": a for a in rows_of if a["kind"] == "output"}
     rows = []
     for name, digest in outputs(run).items():
         if name in made:
@@ -61,6 +63,7 @@ def _of_run(client: Client, run: Json) -> list[Json]:
                 "digest": digest,
                 "bytes": known["bytes"],
                 "files": sum(file["type"] == "file" for file in known["files"]),
+                "stores": [one["url"] for one in known["stores"] if one["state"] == "there"],
             }
         )
     return rows
@@ -76,10 +79,11 @@ def _table(found: list[Json]) -> str:
             size(a.get("bytes")),
             a.get("files"),
             a["digest"],
+            " ".join(a.get("stores", ())),
         )
         for a in found
     ]
-    return table(["run", "artifact", "size", "files", "digest"], rows)
+    return table(["run", "artifact", "size", "files", "digest", "stores"], rows)
 
 
 run_option = click.option(
@@ -102,6 +106,7 @@ def show_one(name: str, run: str, output: str) -> None:
 
 def _describe(answer: Json) -> str:
     facts = [(k, v) for k, v in answer.items() if not isinstance(v, list | dict)]
+    facts += [(one["state"], one["url"]) for one in answer["stores"] if one["state"] != "missing"]
     facts = [(k, size(v) if k == "bytes" else ago(v) if k == "created" else v) for k, v in facts]
     files = (
         [f for f in answer.get("files", []) if isinstance(f, dict)]

@@ -1,4 +1,4 @@
-"""``stix artifacts gc``, ``verify`` and ``put``: what happens to the store itself."""
+"""``stix artifacts gc``, ``verify``, ``put`` and ``replicate``: what happens to the stores."""
 
 from __future__ import annotations
 
@@ -69,8 +69,12 @@ def gc(output: str, **body: Any) -> None:
 
 
 def _freed(end: Json) -> str:
-    rows = [(a["run_id"], a["name"], size(a["bytes"]), a["digest"]) for a in end["artifacts"]]
-    listed = table(["run", "artifact", "size", "digest"], rows) + "\n\n" if rows else ""
+    rows = [
+        (a["run_id"], a["name"], size(a["bytes"]), a["digest"], a["store"])
+        for a in end["artifacts"]
+    ]
+    listed = table(["run", "artifact", "size", "digest", "store"], rows) + "\n\n" if rows else ""
+    listed += "".join(f"{s['url']}: {s['problem']}\n" for s in end["stores"] if s["problem"])
     word = "Would free" if end["dry_run"] else "Freed"
     went = f"{len(rows)} artifact(s), {end['chunks']} chunk(s)"
     return f"{listed}{word} {size(end['bytes'])}: {went}. {end['kept']} artifact(s) stay."
@@ -81,9 +85,10 @@ def _freed(end: Json) -> str:
 @run_option
 @output_option
 def verify(name: str | None, run: str, output: str) -> int:
-    """Read artifact NAME (STAGE.OUTPUT or a digest) in its store and compare all of it.
+    """Read artifact NAME (STAGE.OUTPUT or a digest) in its stores and compare all of it.
 
-    Without NAME: all artifacts of --run, its logs too. Exit code 1 where one is damaged.
+    Without NAME: all artifacts of --run, its logs too. What is damaged in one store and whole in
+    another is mended from there. Exit code 1 where one stays damaged.
     """
     from stix.client.artifacts import find, outputs
 
@@ -103,10 +108,21 @@ def _verified(answers: list[Json]) -> str:
     if not answers:
         return "There is no artifact."
     rows = [
-        (a["name"], "ok" if a["ok"] else "DAMAGED", size(a["bytes"]), a["problem"] or a["digest"])
+        (
+            a["name"],
+            _state(one["state"]),
+            size(a["bytes"]),
+            one["problem"] or a["digest"],
+            one["url"],
+        )
         for a in answers
+        for one in a["stores"]
     ]
-    return table(["artifact", "state", "size", "digest"], rows)
+    return table(["artifact", "state", "size", "digest", "store"], rows)
+
+
+def _state(word: str) -> str:
+    return "ok" if word == "whole" else word.upper()
 
 
 @click.command()
@@ -124,3 +140,20 @@ def put(path: Path, output: str) -> None:
     answer = client.artifact(digest)
     facts = {"digest": digest, "bytes": answer["bytes"], "files": len(answer["files"])}
     show(output, facts, lambda: pairs([*facts.items()]))
+
+
+@click.command()
+@click.argument("name")
+@click.option("--to", "url", required=True, metavar="URL", help="A store that config.yaml names.")
+@run_option
+@output_option
+def replicate(name: str, url: str, run: str, output: str) -> None:
+    """Copy artifact NAME (STAGE.OUTPUT or a digest) to the store at URL.
+
+    It is the same artifact there: stages read it from wherever that is cheapest.
+    """
+    from stix.client.artifacts import find
+
+    client = connect()
+    answer = client.artifact_replicate(find(client, name, run), url)
+    show(output, answer, lambda: pairs([*answer.items()]))

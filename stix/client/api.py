@@ -119,8 +119,13 @@ class Client:
         return self._http.download(Request("GET", path, timeout=SLOW), target)
 
     def artifact_verify(self, digest: str) -> Json:
-        """Read an artifact in the store: ``{"digest", "ok", "problem", "bytes"}``."""
+        """Read an artifact in its stores: ``{"digest", "ok", "problem", "bytes", "stores"}``."""
         return dict(self._get(f"/artifacts/{segment(digest)}/verify", HOUR))
+
+    def artifact_replicate(self, digest: str, url: str) -> Json:
+        """Copy an artifact to the store at ``url``: ``{"digest", "url", "bytes", "new_bytes"}``."""
+        path = f"/artifacts/{segment(digest)}/replicas"
+        return dict(self._post(path, {"url": url}, HOUR) or {})
 
     def artifact_lineage(self, digest: str) -> Json:
         """The stage runs before and behind an artifact: ``steps``."""
@@ -162,6 +167,20 @@ class Client:
     def sweep(self, *, dry_run: bool = False) -> Json:
         """Remove what nobody owns: ``things``, ``nodes``, ``resources``, ``errors``."""
         return dict(self._post("/sweep", {"dry_run": dry_run}, SLOW))
+
+    def volumes(self, *, refresh: bool = False) -> list[Json]:
+        """Volumes, the oldest first; with ``refresh`` each says whether its cloud has it."""
+        return items(self._get("/volumes", SLOW, refresh=refresh or None), "volumes")
+
+    def apply_volume(self, volume: Mapping[str, Any]) -> Json:
+        """Have a volume as a file describes it."""
+        return dict(self._post("/volumes", volume, SLOW))
+
+    def delete_volume(self, name: str, *, purge: bool = False) -> None:
+        """Remove a volume with what it holds."""
+        path = f"{ROOT}/volumes/{segment(name)}"
+        query = {"purge": purge or None}
+        self._http.json(Request("DELETE", path, query=query, timeout=SLOW))
 
 
 def items(answer: Any, key: str) -> list[Json]:

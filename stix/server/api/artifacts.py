@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter
@@ -16,7 +17,7 @@ from stix.server.api.system import Here
 from stix.server.context import Context
 from stix.server.lineage import Lineage
 from stix.storage.artifacts import Swept, Wish
-from stix.storage.base import Corrupt
+from stix.storage.artifacts.replicas import DAMAGED, MENDED, MISSING, THERE, WHOLE
 
 router = APIRouter()
 
@@ -36,22 +37,34 @@ class Cleaning(BaseModel):
     dry_run: bool = False
 
 
+class Wanted(BaseModel):
+    """Where a replica is wanted: the URL of a store as config.yaml has it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str
+
+
 @router.get("/artifacts")
 async def artifacts(context: Here, run: str | None = None) -> list[Any]:
-    """Artifacts of one run, or of all."""
+    """Artifacts of one run, or of all, with the stores that were seen to have them."""
     run_id = await context.ledger.resolve(run) if run else None
-    return all_plain(await context.ledger.artifacts(run_id=run_id))
+    rows = all_plain(await context.ledger.artifacts(run_id=run_id))
+    stores = await context.ledger.replicas([row["digest"] for row in rows])
+    return [{**row, "stores": stores.get(row["digest"], [])} for row in rows]
 
 
 @router.get("/artifacts/{digest}")
 async def artifact(context: Here, digest: str) -> dict[str, Any]:
-    """One artifact: its files, and where it came from."""
+    """One artifact: its files, the stores that have it, and where it came from."""
     manifest = await asyncio.to_thread(context.store.manifest, digest)
+    states = await asyncio.to_thread(context.store.where, digest)
+    await context.ledger.add_replicas(digest, [u for u, state in states.items() if state == THERE])
     return {
         "digest": digest,
         "kind": manifest.kind,
         "bytes": manifest.bytes,
-        "url": context.store.url_of(digest),
+        "stores": [{"url": url, "state": state} for url, state in states.items()],
         "files": [
             {"path": e.path, "type": e.type, "size": e.size, "mode": e.mode}
             for e in manifest.entries
@@ -70,12 +83,27 @@ async def artifact_tar(context: Here, digest: str) -> StreamingResponse:
 
 @router.get("/artifacts/{digest}/verify")
 async def verify(context: Here, digest: str) -> dict[str, Any]:
-    """Read an artifact from the store and compare all of it with its digests."""
-    try:
-        manifest = await asyncio.to_thread(context.store.verify, digest)
-    except Corrupt as error:
-        return {"digest": digest, "ok": False, "problem": str(error), "bytes": None}
-    return {"digest": digest, "ok": True, "problem": "", "bytes": manifest.bytes}
+    """Read an artifact in every store that has it and compare all of it with its digests.
+
+    Where it is damaged in one store and whole in another, it is mended from there.
+    """
+    checked = await asyncio.to_thread(context.store.check, digest)
+    found = [asdict(one) for one in checked if one.state != MISSING]
+    whole = any(one["state"] in {WHOLE, MENDED} for one in found)
+    if not whole and not any(one["state"] == DAMAGED for one in found):
+        await asyncio.to_thread(context.store.manifest, digest)  # says why
+    size = (await asyncio.to_thread(context.store.manifest, digest)).bytes if whole else None
+    ok = whole and all(one["state"] != DAMAGED for one in found)
+    problem = "\n".join(one["problem"] for one in found if one["problem"])
+    return {"digest": digest, "ok": ok, "problem": problem, "bytes": size, "stores": found}
+
+
+@router.post("/artifacts/{digest}/replicas")
+async def replicate(context: Here, digest: str, body: Wanted) -> dict[str, Any]:
+    """Copy an artifact to one more of the stores."""
+    stored = await asyncio.to_thread(context.store.replicate, digest, body.url)
+    await context.ledger.add_replicas(digest, [body.url.rstrip("/")])
+    return {"digest": digest, "url": body.url, "bytes": stored.bytes, "new_bytes": stored.new_bytes}
 
 
 @router.get("/artifacts/{digest}/lineage")
@@ -131,4 +159,7 @@ async def _told(context: Context, swept: Sequence[Swept], dry_run: bool) -> dict
     if not dry_run:
         vanished = await asyncio.to_thread(context.store.vanished, swept)
         await context.ledger.forget_outputs(vanished)
+        for one in swept:
+            gone = list(one.collected.artifacts) if one.collected else []
+            await context.ledger.forget_replicas(one.url, gone)
     return {"artifacts": rows, **sums, "dry_run": dry_run, "stores": stores}
