@@ -26,7 +26,6 @@ DOWN_S = 30.0
 PLACE_S = 600.0
 """After so long a store that could not tell where it lies is asked again."""
 WORKERS = 32
-NOBODY = "0" * 64
 
 
 class Patience:
@@ -115,7 +114,7 @@ class Member:
 
         def ask() -> None:
             try:
-                self.store.has(NOBODY)
+                self.store.probe()
                 said.append(True)
             except StorageError:
                 said.append(False)

@@ -137,7 +137,11 @@ class Reading:
             self._mend(member, partial(member.store.mend, manifest))
 
     def _mend_chunk(self, member: Member, digest: str, data: bytes) -> None:
-        self._mend(member, partial(member.store.chunks.mend, digest, data))
+        def write() -> None:
+            if member.store.has(self._digest):  # or its whole replica went meanwhile
+                member.store.chunks.mend(digest, data)
+
+        self._mend(member, write)
 
     def _mend(self, member: Member, write: Callable[[], None]) -> None:
         what = f"a damaged part of artifact {self._digest[:12]} in {member.url}"

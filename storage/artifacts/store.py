@@ -200,6 +200,14 @@ class ArtifactStore:
                 return True
         return False
 
+    def probe(self) -> None:
+        """Ask the store something small.
+
+        Raises:
+            StorageError: It is of no use now.
+        """
+        self._guard.look()
+
     def keep(self, digest: str) -> bool:
         """Rely on an artifact that exists; False where it does not.
 
