@@ -7,6 +7,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -171,12 +172,8 @@ TestTwo.settings = settings(
 
 def test_a_copy_that_dies_at_any_operation_is_not_there(tmp_path: Path) -> None:
     """Until it has ended the replica is nothing; then it is whole. The next try goes on."""
-    tree = tmp_path / "tree"
-    tree.mkdir()
-    for name in "abc":
-        (tree / name).write_bytes(name.encode() * 100)
     source = ArtifactStore((tmp_path / "one").as_uri(), fsync=False)
-    digest = source.put_path(tree).digest
+    digest = source.put_path(_tree(tmp_path)).digest
     moment, died, kept = 0, True, 0
     while died:
         target = tmp_path / f"two{moment}"
@@ -197,3 +194,53 @@ def test_a_copy_that_dies_at_any_operation_is_not_there(tmp_path: Path) -> None:
         after.verify(digest)
         moment += 1
     assert moment > 10 and 1 <= kept < moment / 2
+
+
+@pytest.mark.parametrize("who", ["copy", "collection"])
+def test_a_copy_and_a_collection_meet_at_each_operation(tmp_path: Path, who: str) -> None:
+    """The target has old chunks of the artifact, which the one relies on and the other deletes."""
+    source = ArtifactStore((tmp_path / "one").as_uri(), fsync=False)
+    digest = source.put_path(_tree(tmp_path)).digest
+    target = tmp_path / "two"
+    moment, met = 0, True
+
+    def open_target(fate: Fate | None = None) -> ArtifactStore:
+        return ArtifactStore.over(FrailStore(fate or Fate()), target.as_uri(), TIMING)
+
+    def copy(fate: Fate | None = None) -> None:
+        members = [Member(source, PLACES[0]), Member(open_target(fate), PLACES[1])]
+        done.append(Replicas(members).replicate(digest, target.as_uri()).digest)
+
+    def collect(fate: Fate | None = None) -> None:
+        with suppress(StorageError):
+            freed.append(open_target(fate).gc(Wish(frozenset)).chunks)
+
+    while met:
+        done: list[str] = []
+        freed: list[int] = []
+        shutil.rmtree(target, ignore_errors=True)
+        copy()
+        for path in target.rglob("*.json"):
+            path.unlink()
+        grow_old(target, 1000)
+        done.clear()
+        if who == "copy":
+            fate = Fate(None, moment, collect)
+            copy(fate)
+        else:
+            fate = Fate(None, moment, copy, briefly=True)
+            collect(fate)
+        fate.end()
+        met = bool(done and freed)
+        if done:
+            open_target().verify(digest)
+        moment += 1
+    assert moment > 10
+
+
+def _tree(folder: Path) -> Path:
+    tree = folder / "tree"
+    tree.mkdir()
+    for name in "abc":
+        (tree / name).write_bytes(name.encode() * 100)
+    return tree
