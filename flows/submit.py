@@ -44,7 +44,7 @@ async def submit_file(ledger: Ledger, store: Replicas, wish: Submission) -> str:
     uploads, code = await asyncio.to_thread(_upload, store, pipeline, wish.path.parent)
     run_id = wish.flow_run_id.replace("-", "")[:12] if wish.flow_run_id else ""
     new = new_run(pipeline, f"{pipeline.name}-{run_id}" if run_id else new_run_id(pipeline.name))
-    source = {"file": str(wish.path), "text": loaded.text, "code": code}
+    source = {"file": str(wish.path), "text": loaded.text, **({"code": code} if code else {})}
     return await ledger.create_run(
         replace(new, uploads=uploads, source=source, flow_run_id=wish.flow_run_id)
     )

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from stix.spec.workdir import GitSource
+
 VERSION = "1"
 """Part of every key: a change of the rules below must not find results of the old ones."""
 
@@ -58,7 +60,7 @@ def cache_parts(
     if _map(stage_wire.get("cache")).get("resources"):
         parts["resources"] = _hash(_text(_without_image(stage_wire.get("resources"))))
     if stage_wire.get("workdir"):
-        parts["workdir"] = _source(stage_wire["workdir"], uploads)
+        parts["workdir"] = _workdir(stage_wire["workdir"], uploads)
     for target, mount in sorted(_map(stage_wire.get("file_mounts")).items()):
         parts[f"file_mounts.{target}"] = _source(mount, uploads)
     for name, digest in sorted(inputs.items()):
@@ -83,6 +85,11 @@ def explain(now: Mapping[str, str], before: Mapping[str, str] | None) -> list[Pa
         for name in sorted(now.keys() | old.keys())
     ]
     return sorted(parts, key=lambda part: not part.changed)
+
+
+def _workdir(workdir: Any, uploads: Mapping[str, str]) -> str:
+    """The content counts, wherever it is from."""
+    return _digest(GitSource(**workdir).key if isinstance(workdir, Mapping) else workdir, uploads)
 
 
 def _source(source: Any, uploads: Mapping[str, str]) -> str:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from stix.engine.runtime import RunContext
 from stix.ledger import CacheHit
 from stix.spec.expand import Point
-from stix.spec.stage import StageSpec
-from stix.spec.storage import is_url
+from stix.spec.folders.sources import sources
 from stix.spec.wire import stage_to_wire
 from stix.storage.cache import cache_key, cache_parts
 
@@ -29,13 +28,6 @@ class CachePlan:
     wanted: bool
     hit: CacheHit | None = None
     accepted: bool = False
-
-
-def sources(spec: StageSpec) -> list[str]:
-    """The local paths that a stage copies to its nodes."""
-    found = [spec.workdir] if isinstance(spec.workdir, str) else []
-    copies = (mount.copies for mount in spec.file_mounts.values())
-    return found + [source for source in copies if source is not None and not is_url(source)]
 
 
 async def plan_cache(run: RunContext, point: Point, inputs: Mapping[str, str]) -> CachePlan:

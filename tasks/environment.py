@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from stix.clouds.base import Node
 from stix.engine.runtime import Attempt
+from stix.spec.workdir import GitSource
 
 
 def work_dir(node: Node) -> str:
@@ -86,6 +87,7 @@ def variables(attempt: Attempt, node: Node, *, setup: bool = False) -> dict[str,
         STIX_NODE_ID=node.ref.id,
         STIX_RESULT=result_path(node),
     )
+    env.update(_repository(attempt))
     for name in stage.inputs:
         env[f"STIX_INPUT_{_variable(name)}"] = input_path(node, attempt, name)
     for name in stage.outputs:
@@ -100,6 +102,16 @@ def variables(attempt: Attempt, node: Node, *, setup: bool = False) -> dict[str,
         env["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
     env.update(_user(stage.envs))
     return env
+
+
+def _repository(attempt: Attempt) -> dict[str, str]:
+    """What a working directory from git is, under SkyPilot's names."""
+    own = attempt.spec.workdir
+    if not isinstance(own, GitSource):
+        return {}
+    facts = attempt.run.code.get(own.key, {})
+    names = {"url": "URL", "commit": "COMMIT_HASH", "branch": "BRANCH", "tag": "TAG"}
+    return {f"GIT_{names[key]}": str(facts[key]) for key in names if key in facts}
 
 
 def _user(envs: Mapping[str, str | None]) -> dict[str, str]:

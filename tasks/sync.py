@@ -22,6 +22,7 @@ from stix.recovery.events import SetupFailed
 from stix.remote.base import ConnectionLost, RemoteError, Runner
 from stix.remote.local import LocalRunner
 from stix.spec.storage import is_url
+from stix.spec.workdir import workdir_key
 from stix.storage.base import StorageError
 from stix.storage.transfer import fetch
 from stix.tasks.checkpoint import latest_checkpoint
@@ -91,8 +92,8 @@ def deliveries(attempt: Attempt, node: Node) -> list[Delivery]:
     stage, uploads = attempt.spec, attempt.run.uploads
     work = work_dir(node)
     found: list[Delivery] = []
-    if isinstance(stage.workdir, str):
-        found.append(Delivery(work, digest=uploads[stage.workdir]))
+    if stage.workdir is not None:
+        found.append(Delivery(work, digest=uploads[workdir_key(stage.workdir)]))
     for name, parts in attempt.inputs.items():
         base = input_path(node, attempt, name)
         found += [Delivery(posixpath.join(base, sub) if sub else base, d) for sub, d in parts]

@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 SHORT = 12
 
 
+def commit_of(code: Json) -> str:
+    """The commit of a stage's workdir in words; empty where it is of none that is known."""
+    git = code["git"]
+    if not git:
+        return ""
+    return f"commit {git['commit'][:SHORT]}" + (" with changes" if git.get("dirty") else "")
+
+
 @click.command()
 @click.argument("name")
 @run_option
@@ -31,7 +39,8 @@ SHORT = 12
 def lineage(name: str, run: str, picture: Path | None, output: str) -> None:
     """Show which stages made artifact NAME (STAGE.OUTPUT or a digest), and which used it.
 
-    Back to the folders that were sent with the runs, and forward to all that was made of it.
+    Back to the code that was sent with the runs, with its commit in git, and forward to all that
+    was made of it.
     """
     from stix.client.artifacts import find
 
@@ -62,7 +71,7 @@ def _text(answer: Json) -> str:
             step["run_id"],
             step["key"],
             ago(step["ended"]),
-            _named({s: [d] for s, d in step["code"]["uploads"].items()}),
+            _code(step["code"]),
             _named(step["inputs"]),
             _named({n: [d] for n, d in step["outputs"].items()}),
         )
@@ -70,6 +79,11 @@ def _text(answer: Json) -> str:
     ]
     more = "\n\nThere is more." if answer["cut"] else ""
     return table(["run", "stage", "ended", "code", "inputs", "outputs"], rows) + more
+
+
+def _code(code: Json) -> str:
+    sent = _named({s: [d] for s, d in code["uploads"].items()})
+    return ", ".join(filter(None, (sent, commit_of(code))))
 
 
 def _named(digests: dict[str, list[str]]) -> str:

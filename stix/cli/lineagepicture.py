@@ -65,7 +65,9 @@ def _edges(steps: dict[str, Json]) -> list[tuple[str, str]]:
 def _step(step: Json, spot: tuple[float, float], wanted: str) -> list[str]:
     x, y = spot
     lines = [step["run_id"], *(f"{n} {d[:_SHORT]}" for n, d in step["outputs"].items())]
-    hint = "\n".join([step["key"], *lines, *(f"{n}: {d}" for n, d in step["inputs"].items())])
+    git = [f"{name}: {value}" for name, value in step["code"]["git"].items()]
+    inputs = [f"{name}: {digests}" for name, digests in step["inputs"].items()]
+    hint = "\n".join([step["key"], *lines, *git, *inputs])
     style = "it" if wanted in step["outputs"].values() else "box"
     return [
         f"<g><title>{escape(hint)}</title>",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypedDict
 
-from stix.errors import StixError, UsageError
+from stix.errors import UsageError
 from stix.spec.changes.changed import changed_by
 from stix.spec.changes.overrides import (
     Overrides,
@@ -22,11 +22,11 @@ from stix.spec.changes.overrides import (
 from stix.spec.changes.settings import of_map
 from stix.spec.checks.check import check
 from stix.spec.folders.pack import pack
+from stix.spec.folders.sources import packed, spool
 from stix.spec.loader import Loaded, load_file
 from stix.spec.models import PipelineSpec, StageSpec
 from stix.spec.problems import Problem, SpecErrors, refused
 from stix.spec.python.dag import Dag
-from stix.spec.storage import is_url
 from stix.spec.support import file_refusals, pipeline_refusals
 from stix.spec.wire import to_wire
 
@@ -193,6 +193,7 @@ def submit(client: Client, prepared: Prepared, options: Options | None = None) -
 
     Raises:
         PackError: a workdir holds something that cannot be sent.
+        GitError: the repository of a workdir cannot be fetched.
         UsageError: ``force`` or ``accept`` names a stage that is not there.
     """
     options = options or Options()
@@ -202,10 +203,19 @@ def submit(client: Client, prepared: Prepared, options: Options | None = None) -
             if name not in pipeline.stages:
                 known = ", ".join(pipeline.stages)
                 raise UsageError(f"there is no stage {name!r} to {word}", fix=f"stages: {known}")
-    uploads = {path: upload(client, _place(path, prepared.base)) for path in sources(pipeline)}
+    uploads, code = {}, {}
+    stages = pipeline.resolved().stages.values()
+    for source in packed(stages, prepared.base, secrets, os.environ):
+        uploads[source.key] = _send(client, source.content)
+        if source.facts:
+            code[source.key] = source.facts
     body = {
         "spec": to_wire(pipeline),
-        "source": {"file": prepared.file, "text": prepared.text},
+        "source": {
+            "file": prepared.file,
+            "text": prepared.text,
+            **({"code": code} if code else {}),
+        },
         "uploads": uploads,
         "secrets": secrets,
         "options": {
@@ -232,37 +242,16 @@ def placed(loaded: Loaded | None) -> Iterator[None]:
         raise SpecErrors([loaded.locate(p) if loaded else p for p in problems]) from None
 
 
-def sources(pipeline: PipelineSpec) -> list[str]:
-    """Local paths that the pipeline reads, as it writes them, each once."""
-    found: dict[str, None] = {}
-    for stage in pipeline.resolved().stages.values():
-        if isinstance(stage.workdir, str):
-            found[stage.workdir] = None
-        for mount in stage.file_mounts.values():
-            given = mount.source
-            for path in [given] if isinstance(given, str) else given or []:
-                if not is_url(path):
-                    found[path] = None
-    return list(found)
-
-
-def _place(path: str, base: Path) -> Path:
-    return base / Path(path).expanduser()
-
-
 def upload(client: Client, place: Path) -> str:
     """Send a folder or file; gives its digest."""
-    try:
-        # Closing the spool flushes it, and may fail once more.
-        with tempfile.TemporaryFile(prefix="stix-upload-") as spool:
-            pack(place, spool)
-            spool.seek(0)
-            return str(client.put_tree(_chunks(spool))["digest"])
-    except OSError as error:  # what cannot be read is a PackError: this is the spool's
-        raise StixError(
-            f"{place} could not be packed into {tempfile.gettempdir()}: {error.strerror}",
-            fix="Make room there, or set TMPDIR; name what need not be sent in .skyignore.",
-        ) from None
+    with spool(str(place)) as content:
+        pack(place, content)
+        content.seek(0)
+        return _send(client, content)
+
+
+def _send(client: Client, content: IO[bytes]) -> str:
+    return str(client.put_tree(_chunks(content))["digest"])
 
 
 def _chunks(file: IO[bytes]) -> Iterator[bytes]:

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from stix.spec.folders.sources import sources
 from stix.spec.wire import from_wire, stage_to_wire
+from stix.spec.workdir import workdir_key
 
 if TYPE_CHECKING:
     from stix.ledger import Ledger, RunRow, StageRow
@@ -31,13 +33,20 @@ class _Run:
                     yield name, str(digest)
 
     def code(self, stage: str) -> dict[str, Any]:
-        """Commands as written, and the digest of each folder that was sent."""
+        """Commands as written, the digest of each source that was sent, and the workdir's commit.
+
+        ``git`` holds ``commit``, ``dirty`` (of a folder: something in it was not committed), and
+        ``url``, ``branch`` and ``tag`` where they are known; empty where nothing is.
+        """
         spec = self.specs[stage]
-        wire = stage_to_wire(spec)
-        copies = [mount.copies for mount in spec.file_mounts.values()]
-        sources = [s for s in [spec.workdir, *copies] if isinstance(s, str)]
-        uploads = {s: self.row.uploads[s] for s in sources if s in self.row.uploads}
-        return {"run": wire.get("run"), "workdir": wire.get("workdir"), "uploads": uploads}
+        own = workdir_key(spec.workdir) if spec.workdir is not None else ""
+        return {
+            "run": stage_to_wire(spec).get("run"),
+            "workdir": own or None,
+            "digest": self.row.uploads.get(own),
+            "git": self.row.source.get("code", {}).get(own, {}),
+            "uploads": {s: self.row.uploads[s] for s in sources(spec) if s in self.row.uploads},
+        }
 
 
 @dataclass

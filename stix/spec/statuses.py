@@ -18,6 +18,7 @@ from stix.spec.resources import Resources
 from stix.spec.stage import StageSpec
 from stix.spec.storage import MODES, StorageMount, is_url
 from stix.spec.words.autostop import Autostop
+from stix.spec.workdir import GitSource
 
 Word = Literal["used", "mapped", "refused"]
 
@@ -96,10 +97,6 @@ _COPIED = frozenset(
     }
 )
 _REFERENCE = "secrets:"
-
-
-def _workdir(value: Any) -> tuple[str, str]:
-    return ("a local folder" if isinstance(value, str) else "a repository of git"), ""
 
 
 def _accelerators(value: Any) -> tuple[str, str]:
@@ -200,18 +197,8 @@ _ACCELERATORS = {
 }
 
 STAGE: dict[str, Status | Cases] = {
-    **_used("name num_nodes resources file_mounts setup run envs needs"),
+    **_used("name workdir num_nodes resources file_mounts setup run envs needs"),
     **_used("matrix max_parallel allowed_failures when recovery cache timeout estimate checkpoint"),
-    "workdir": Cases(
-        _workdir,
-        {
-            "a local folder": USED,
-            "a repository of git": _value(
-                "a workdir from git does not act",
-                "clone it and name the folder, or clone it in setup",
-            ),
-        },
-    ),
     "secrets": Cases(
         _secrets,
         {
@@ -353,6 +340,7 @@ TABLE: dict[type[Spec], dict[str, Status | Cases]] = {
     CacheSpec: _used("enabled resources"),
     EstimateSpec: _used("time accelerators outputs inputs checkpoint"),
     CheckpointSpec: _used("path every keep"),
+    GitSource: _used("url ref"),
 }
 """Every key that a model accepts. What lies below a refused key is refused with it."""
 

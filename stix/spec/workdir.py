@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import Discriminator, Tag
 
 from stix.spec.exact import Exact, Text
 
 _HOST = r"(?:[^@/\s]+@)?[^:/@\s]+"
-_GIT = re.compile(rf"(?:(?:https?|ssh)://{_HOST}(?::[0-9]+)?/+[^/\s].*|{_HOST}:(?!//).+)\Z")
+_GIT = re.compile(
+    rf"(?:(?:https?|ssh)://{_HOST}(?::[0-9]+)?/+[^/\s].*|file:///[^/\s].*|{_HOST}:(?!//).+)\Z"
+)
+_TOKEN = re.compile(r"gh[opusr]_|github_pat_|glpat-|ATB|ATCTT|.{40}")
+"""How tokens begin that people write in the place of a user, or their length."""
 
 
 class GitSource(Exact):
     """A working directory from git.
 
     Attributes:
-        url: Address of the repository, by https or ssh.
+        url: Address of the repository, by https or ssh, or as ``file:///path``.
         ref: Branch, tag or commit; the default branch without it.
     """
 
@@ -27,6 +32,11 @@ class GitSource(Exact):
     if TYPE_CHECKING:
 
         def __init__(self, **fields: Any) -> None: ...
+
+    @property
+    def key(self) -> str:
+        """What a run calls the tree that was fetched."""
+        return f"git+{self.url}" + (f"#{self.ref}" if self.ref else "")
 
 
 def _kind(value: Any) -> str:
@@ -39,6 +49,22 @@ Workdir = Annotated[
 """A local folder, or a repository."""
 
 
+def workdir_key(workdir: str | GitSource) -> str:
+    """What a run calls the content of a working directory in its ``uploads``."""
+    return workdir.key if isinstance(workdir, GitSource) else workdir
+
+
 def is_git_url(text: str) -> bool:
     """Whether a text has the shape of a repository's address."""
     return bool(_GIT.match(text))
+
+
+def has_password(url: str) -> bool:
+    """Whether the address of a repository holds a password, or what looks like a token."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    if parts.password is not None:
+        return True
+    return parts.scheme.lower() in ("http", "https") and bool(_TOKEN.match(parts.username or ""))

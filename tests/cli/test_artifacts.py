@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
 from tests.cli.test_commands import HELLO, Cli, cli
 from tests.storage.frail import flipped, grow_old
+from tests.support.git import TOKEN, repository, serve
 from tests.support.server import ServerHome
 
 __all__ = ["cli"]
@@ -96,3 +98,44 @@ stages:
     assert (classes.count("it"), classes.count("box")) == (1, 4)
     assert (classes.count("data"), classes.count("edge")) == (1, 5)
     assert f"code={sent[:12]}" in shown and "apart" not in shown
+
+
+def test_lineage_names_the_commit_of_the_code(cli: Cli, tmp_path: Path) -> None:
+    code = repository(tmp_path / "code")
+    commit = code.commit(main_sh="echo $$ > out")
+    text = f"name: code\nworkdir: {code.folder}\nrun: sh main.sh\noutputs: {{data: out}}\n"
+
+    def step(file: str) -> dict[str, Any]:
+        run = cli.json("run", file)
+        steps = cli.json("artifacts", "lineage", "code.data", "--run", run["id"])["steps"]
+        return next(s["code"] for s in steps if s["run_id"] == run["id"])
+
+    clean = step(cli.file(text))
+    assert clean["git"] == {"commit": commit, "dirty": False, "branch": "main"}
+    assert clean["digest"] == clean["uploads"][str(code.folder)]
+    (code.folder / "more").write_text("not committed")
+    assert step(cli.file(text))["git"]["dirty"]
+    shown = cli("artifacts", "lineage", "code.data", "--picture", "line.svg").stdout
+    assert f"commit {commit[:12]} with changes" in shown
+    assert commit in (cli.folder / "line.svg").read_text()
+    fetched = text.replace(str(code.folder), f"{{url: '{code.bare.as_uri()}', ref: main}}")
+    told = step(cli.file(fetched.replace("name: code", "name: code\ncache: false")))
+    assert told["git"] == {"url": code.bare.as_uri(), "commit": commit, "branch": "main"}
+    assert told["digest"] == clean["digest"]  # the same content, however it came
+
+
+def test_a_private_repository_from_the_command_line(cli: Cli, tmp_path: Path) -> None:
+    code = repository(tmp_path / "code")
+    code.commit(main_sh="echo private > out")
+    with serve(code.bare.parent) as server:
+        url = f"{server.url}/code.git"
+        text = f"name: private\nworkdir: {{url: '{url}'}}\nrun: sh main.sh; cat out\n"
+        done = cli("run", cli.file(text), code=1)
+        assert "does not let us in" in done.stderr and "GIT_TOKEN" in done.stderr
+        done = cli("run", cli.file(text), "--secret", f"GIT_TOKEN={TOKEN}")
+        assert TOKEN not in done.stdout + done.stderr
+        cli.env["GIT_TOKEN"] = TOKEN  # as with SkyPilot
+        done = cli("run", cli.file(text))
+        assert "private" in done.stdout
+        wrong = text.replace("}", ", ref: mian}")
+        assert "Did you mean 'main'?" in cli("run", cli.file(wrong), code=1).stderr

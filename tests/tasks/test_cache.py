@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from stix.engine.runtime import RunContext
-from stix.tasks.cache import CachePlan, plan_cache, sources
+from stix.spec.folders.sources import sources
+from stix.tasks.cache import CachePlan, plan_cache
 from tests.support.workshop import Workshop
 
 TEXT = """

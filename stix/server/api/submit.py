@@ -16,13 +16,14 @@ from stix.secrets import Redactor
 from stix.server.api.encode import plain
 from stix.server.api.system import Here
 from stix.server.context import Context
+from stix.server.volumewants import demand_volumes
 from stix.spec.changes.overrides import missing_values
 from stix.spec.checks.check import check
+from stix.spec.folders.sources import sources
 from stix.spec.ids import new_run_id
 from stix.spec.messages import explain
 from stix.spec.models import PipelineSpec
 from stix.spec.problems import Problem, SpecErrors, error
-from stix.spec.storage import is_url
 from stix.spec.support import pipeline_refusals
 from stix.spec.wire import from_wire
 
@@ -91,6 +92,7 @@ def _write(descriptor: int, data: bytes) -> None:
 async def create_run(context: Here, body: Submission) -> dict[str, Any]:
     """Check a pipeline, keep its secrets, queue it."""
     pipeline = read_spec(body.spec)
+    await demand_volumes(context, pipeline)
     _check_options(pipeline, body.options)
     declared = declared_secrets(pipeline)
     missing = [name for name in declared if name not in body.secrets]
@@ -172,7 +174,8 @@ def _check_options(pipeline: PipelineSpec, options: Options) -> None:
 
 
 def _check_uploads(context: Context, pipeline: PipelineSpec, uploads: dict[str, str]) -> None:
-    for source in sorted(_sources(pipeline) - uploads.keys()):
+    stages = pipeline.resolved().stages.values()
+    for source in sorted({key for stage in stages for key in sources(stage)} - uploads.keys()):
         raise UsageError(
             f"nothing was uploaded for {source!r}", fix="send its tree by POST /trees before"
         )
@@ -181,17 +184,6 @@ def _check_uploads(context: Context, pipeline: PipelineSpec, uploads: dict[str, 
             raise UsageError(
                 f"the upload of {source!r} is not in the artifact store", fix="upload it again"
             )
-
-
-def _sources(pipeline: PipelineSpec) -> set[str]:
-    """Local paths that the pipeline's stages copy to their nodes."""
-    found: set[str] = set()
-    for stage in pipeline.resolved().stages.values():
-        if isinstance(stage.workdir, str):
-            found.add(stage.workdir)
-        copies = (mount.copies for mount in stage.file_mounts.values())
-        found |= {path for path in copies if path is not None and not is_url(path)}
-    return found
 
 
 def _without(source: dict[str, Any], secrets: dict[str, str]) -> dict[str, Any]:

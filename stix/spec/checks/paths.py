@@ -12,7 +12,7 @@ from stix.spec.models import StageSpec
 from stix.spec.problems import Path, Problem, error, warning
 from stix.spec.storage import DISK, StorageMount, is_url, split_url
 from stix.spec.variables import names
-from stix.spec.workdir import GitSource, is_git_url
+from stix.spec.workdir import GitSource, has_password, is_git_url
 
 WORKDIR = "~/sky_workdir"
 """Where SkyPilot copies the workdir to."""
@@ -101,7 +101,10 @@ def workdir(at: Path, stage: StageSpec, base: FilePath | None) -> Iterator[Probl
     """A workdir that is no folder, or no repository."""
     own, at = stage.workdir, (*at, "workdir")
     if isinstance(own, GitSource):
-        if "$" not in own.url and not is_git_url(own.url):
+        if has_password(own.url):
+            fix = "leave it out of url, and give it as the secret GIT_TOKEN"
+            yield error((*at, "url"), "the password in the URL would be stored with the run", fix)
+        elif "$" not in own.url and not is_git_url(own.url):
             fix = "write https://HOST/OWNER/REPOSITORY, or user@HOST:OWNER/REPOSITORY"
             yield error((*at, "url"), "this is not the address of a repository", fix)
     elif own is not None and is_url(own) and "$" not in own:

@@ -68,6 +68,8 @@ def told(text: str, base: Path | None) -> list[Problem]:
         ("workdir: https://host/a/b", "workdir", "write workdir: {url: https://host/a/b}"),
         ("workdir: ftp://host/a", "workdir", "name a local folder"),
         ("workdir: {url: github.com/a/b}", "workdir.url", "not the address of a repository"),
+        ("workdir: {url: 'https://user:w0rd@host/a'}", "workdir.url", "secret GIT_TOKEN"),
+        (f"workdir: {{url: 'https://ghp_{'x' * 36}@host/a'}}", "workdir.url", "secret GIT_TOKEN"),
         ("workdir: {url: 5, rev: x}", "workdir.url", "must be text"),
     ],
 )
@@ -85,7 +87,8 @@ def test_refused(text: str, path: str, said: str, base: Path) -> None:
         "file_mounts: {/d: 'skypilot:x'}",
         "workdir: dir\nfile_mounts: {~/sky_workdir/data: ./dir}",
         "workdir: ./dir/../other",
-        "workdir: {url: 'https://user:token@host:8443/a/b.git', ref: main}",
+        "workdir: {url: 'https://user@host:8443/a/b.git', ref: main}",
+        "workdir: {url: 'file:///srv/a.git'}",
         "workdir: {url: 'git@host:a/b.git'}",
         "workdir: {url: 'ssh://git@host:2222/a/b'}",
         "workdir: {url: $REPO}",
