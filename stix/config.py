@@ -45,6 +45,7 @@ _SCHEMA: Mapping[str, Mapping[str, tuple[type, ...]]] = {
         "place": (str, type(None)),
         "copies": (int,),
         "replicas": (list,),
+        "host_cache": _NUMBER,
     },
     "server": {
         "idle_minutes": _NUMBER,
@@ -199,6 +200,11 @@ class Config:
     def artifact_copies(self) -> int:
         """In how many of these stores each artifact is written."""
         return int(self.settings.get("artifacts", {}).get("copies", 1))
+
+    @property
+    def host_cache(self) -> int:
+        """Bytes of artifacts that a host of several nodes keeps for later stages."""
+        return int(float(self.settings.get("artifacts", {}).get("host_cache", 20)) * 2**30)
 
     @property
     def server(self) -> ServerSettings:

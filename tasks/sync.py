@@ -29,6 +29,8 @@ from stix.tasks.checkpoint import latest_checkpoint
 from stix.tasks.environment import checkpoint_path, input_path, work_dir
 from stix.tasks.failures import StepFailed
 from stix.tasks.jobs import client_of, reach_again, runner_of
+from stix.tasks.pull import Moved, Pull, is_here
+from stix.tasks.pull_url import pull_url
 
 SHARED = "shared"
 REMOVE_S = 60.0
@@ -41,12 +43,14 @@ class Delivery:
     Attributes:
         target: Absolute path, or one that starts by ``~/``.
         shared: The target is outside the node's own directory, where others may have files.
+        linked: The stage is content with links to the host's one copy of the files.
     """
 
     target: str
     digest: str = ""
     url: str = ""
     shared: bool = False
+    linked: bool = False
 
 
 @task(name="sync", persist_result=False)
@@ -55,8 +59,10 @@ async def sync(run_id: str, stage: str, attempt: int) -> None:
     current = ATTEMPT.get()
     await _claim_shared(current)
     hosts = one_per_host(current.nodes)
-    await asyncio.gather(*(_sync_node(current, node, node in hosts) for node in current.nodes))
-    await current.finish_step("sync", await _restore(current))
+    moved = await asyncio.gather(
+        *(_sync_node(current, node, node in hosts) for node in current.nodes)
+    )
+    await current.finish_step("sync", {**await _restore(current), **_told(current, moved)})
 
 
 async def _restore(attempt: Attempt) -> dict[str, Any]:
@@ -96,7 +102,11 @@ def deliveries(attempt: Attempt, node: Node) -> list[Delivery]:
         found.append(Delivery(work, digest=uploads[workdir_key(stage.workdir)]))
     for name, parts in attempt.inputs.items():
         base = input_path(node, attempt, name)
-        found += [Delivery(posixpath.join(base, sub) if sub else base, d) for sub, d in parts]
+        links = stage.inputs[name].shared
+        found += [
+            Delivery(posixpath.join(base, sub) if sub else base, digest, linked=links)
+            for sub, digest in parts
+        ]
     for target, mount in stage.file_mounts.items():
         shared = target.startswith(("/", "~"))
         place = target if shared else posixpath.normpath(posixpath.join(work, target))
@@ -133,34 +143,55 @@ async def _claim_shared(attempt: Attempt) -> None:
     await attempt.finish_step(SHARED, {"targets": targets})
 
 
-async def _sync_node(attempt: Attempt, node: Node, first: bool) -> None:
+async def _sync_node(attempt: Attempt, node: Node, first: bool) -> Moved:
     """Bring everything; what hosts share only by the first node on its host."""
     wanted = [d for d in deliveries(attempt, node) if first or not d.shared]
-    if wanted:
-        await _deliver_all(attempt, node, wanted)
+    return await _deliver_all(attempt, node, wanted)
 
 
-async def _deliver_all(attempt: Attempt, node: Node, wanted: Sequence[Delivery]) -> None:
+def _told(attempt: Attempt, moved: Sequence[Moved]) -> dict[str, Any]:
+    """How the bytes came to each node, by its id; only where any had to be moved."""
+    pairs = zip(attempt.nodes, moved, strict=True)
+    data = {node.ref.id: one.to_dict() for node, one in pairs if one.bytes}
+    return {"data": data} if data else {}
+
+
+async def _deliver_all(attempt: Attempt, node: Node, wanted: Sequence[Delivery]) -> Moved:
     runner = await runner_of(attempt, node)
+    todo, moved = list(wanted), Moved()
     while True:
         try:
-            for delivery in wanted:
-                await _deliver(attempt, runner, delivery)
-            return
+            while todo:
+                moved = moved.plus(await _deliver(attempt, node, runner, todo[0]))
+                todo.pop(0)
+            return moved
         except ConnectionLost as lost:
             await reach_again(attempt, node, await client_of(attempt, node), lost)
         except (StorageError, OSError) as error:
             raise StepFailed(SetupFailed(exit_code=1, detail=str(error)), str(error)) from error
 
 
-async def _deliver(attempt: Attempt, runner: Runner, delivery: Delivery) -> None:
+async def _deliver(attempt: Attempt, node: Node, runner: Runner, delivery: Delivery) -> Moved:
+    if delivery.digest and (delivery.linked or not await _is_here(attempt, runner, delivery)):
+        limit = attempt.run.runtime.config.host_cache
+        pull = Pull(attempt, node, delivery.digest, delivery.target, delivery.linked, limit)
+        pull.log = get_run_logger()
+        return await pull.run()
     if isinstance(runner, LocalRunner):
         await _materialise(attempt, delivery, Path(delivery.target).expanduser())
-        return
+        return Moved()
+    moved = await pull_url(attempt, node, delivery.url, delivery.target)
+    if moved is not None:
+        return moved
     with tempfile.TemporaryDirectory(prefix="stix-sync-") as folder:
         staged = Path(folder) / "content"
         await _materialise(attempt, delivery, staged)
         await runner.put(staged, delivery.target)
+    return Moved()
+
+
+async def _is_here(attempt: Attempt, runner: Runner, delivery: Delivery) -> bool:
+    return await asyncio.to_thread(is_here, runner, attempt, delivery.digest)
 
 
 async def _materialise(attempt: Attempt, delivery: Delivery, target: Path) -> None:

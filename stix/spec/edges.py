@@ -16,6 +16,8 @@ class InputSpec(Spec):
     Attributes:
         origin: ``stage.output``; the key in a file is ``from``.
         path: Where it lies, relative to the working directory; None for ``inputs/<name>``.
+        shared: Its files are links to the host's one copy, which other stages on the host have,
+            too: they are read-only, and not to be written to.
     """
 
     model_config = ConfigDict(populate_by_name=True)
@@ -25,6 +27,7 @@ class InputSpec(Spec):
 
     origin: str = Field(alias="from")
     path: str | None = None
+    shared: bool = False
 
     if TYPE_CHECKING:
 

@@ -335,7 +335,7 @@ TABLE: dict[type[Spec], dict[str, Status | Cases]] = {
     },
     RecoveryPolicy: _used("capacity preempted node_lost setup_failed user_error timeout"),
     Rule: _used("retries backoff max_backoff next exit_codes free_exit_codes"),
-    InputSpec: _used("from path"),
+    InputSpec: _used("from path shared"),
     OutputSpec: _used("path"),
     CacheSpec: _used("enabled resources"),
     EstimateSpec: _used("time accelerators outputs inputs checkpoint"),

@@ -35,7 +35,7 @@ WAIT_S = 0.2
 
 
 def pull(request: dict[str, Any]) -> dict[str, Any]:
-    """Fetch what the host lacks of an artifact, then put it to ``target``.
+    """Fetch what the host lacks of an artifact, then put it to ``target`` if ``place`` says so.
 
     Returns:
         ``state``: ``manifest`` (the host does not know it: call again with it), ``more`` (see
@@ -48,7 +48,7 @@ def pull(request: dict[str, Any]) -> dict[str, Any]:
         return {"state": "manifest"}
     fetcher = Fetcher(kept, manifest, request)
     answer = fetcher.run()
-    if answer["state"] == "done":
+    if answer["state"] == "done" and request.get("place", True):
         try:
             answer["placed"] = Place(kept, manifest, request).run()
         except Vanished:
