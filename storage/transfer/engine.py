@@ -169,7 +169,7 @@ class _Run:
             kept.append(data)
             return data
 
-        new = self._target.put(name, entry, read, self._source.url)  # type: ignore[arg-type]
+        new = self._target.put(name, entry, read, self._source.at(""))  # type: ignore[arg-type]
         if self._options.verify and kept:
             verify(self._target, name, kept)
         self._meter.read(new)

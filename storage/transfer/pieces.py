@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 from types import TracebackType
@@ -50,7 +50,7 @@ class Large:
         self._stopped.set()
 
     def copy(self, entry: Entry, name: str) -> None:
-        with self._target.writer(name, entry, self._source.url) as writer:
+        with self._target.writer(name, entry, self._source.at("")) as writer:
             if writer is None:  # another process was faster
                 self._meter.skip(entry.size)
                 return
@@ -64,28 +64,26 @@ class Large:
         self._meter.file()
 
     def _pieces(self, entry: Entry, writer: Writer) -> None:
-        def read(number: int) -> Data:
+        def chunks(number: int) -> Iterator[Data]:
             if self._stopped.is_set():
                 raise Stopped("The copy was stopped.", fix="Try again.")
             start, end = writer.span(number)
             self._meter.take(end - start)
-            return self._source.read(entry, start, end)
+            return self._source.chunks(entry, start, end)
 
-        def read_and_write(number: int) -> int:
-            data = read(number)
+        def write(number: int, data: Iterable[Data]) -> None:
             writer.write(number, data)
-            return len(data)
+            start, end = writer.span(number)
+            self._meter.read(end - start)
 
         ahead = at_once(writer.piece, self._options.workers)
         if writer.ordered:
-            for number, data in zip(
-                writer.todo, _ordered(self._pool, read, writer.todo, ahead), strict=True
-            ):
-                writer.write(number, data)
-                self._meter.read(len(data))
-            return
-        for size in _ordered(self._pool, read_and_write, writer.todo, ahead):
-            self._meter.read(size)
+            pieces = _ordered(self._pool, lambda n: list(chunks(n)), writer.todo, ahead)
+            for number, data in zip(writer.todo, pieces, strict=True):
+                write(number, data)
+        else:
+            for _ in _ordered(self._pool, lambda n: write(n, chunks(n)), writer.todo, ahead):
+                pass
 
     def _check(self, entry: Entry, writer: Writer) -> None:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -33,7 +33,8 @@ class Writer(Protocol):
     def span(self, number: int) -> tuple[int, int]:
         """First byte of a piece and the one after its last; less where its start is there."""
 
-    def write(self, number: int, data: Data) -> None: ...
+    def write(self, number: int, chunks: Iterable[Data]) -> None:
+        """Write a piece, which comes in any number of chunks."""
 
     def commit(self) -> None:
         """Give the complete file its name, in one step."""
@@ -71,6 +72,9 @@ class End(Protocol):
             StorageError: Also where the file is no longer what ``entry`` says.
         """
 
+    def chunks(self, entry: Entry, start: int, end: int) -> Iterator[Data]:
+        """As `read`, as the bytes come: whole where the store gives them at once."""
+
     def check(self, entry: Entry) -> None:
         """
         Raises:
@@ -99,3 +103,9 @@ def changed(what: str) -> StorageError:
     return StorageError(
         f"{what} changed while it was copied.", fix="Try again when nothing writes to it."
     )
+
+
+def joined(chunks: Iterable[Data]) -> bytes:
+    """A piece as one; not copied where it is."""
+    parts = list(chunks)
+    return bytes(parts[0]) if len(parts) == 1 else b"".join(parts)

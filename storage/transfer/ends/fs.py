@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from stix.storage.base import HasParts, NotInStore, Store
-from stix.storage.transfer.ends.base import Data, StateFolder, Writer, changed
+from stix.storage.transfer.ends.base import Data, StateFolder, Writer, changed, joined
 from stix.storage.transfer.ends.parts import parts_writer
 from stix.storage.transfer.entries import Entry, piece_size, seconds
 
@@ -85,6 +85,9 @@ class FsEnd:
             raise changed(self.at(entry.name))
         return data
 
+    def chunks(self, entry: Entry, start: int, end: int) -> Iterator[Data]:
+        yield self.read(entry, start, end)
+
     def check(self, entry: Entry) -> None:
         now = self._info(entry.name)
         if now is None or not now.same(entry):
@@ -159,12 +162,13 @@ class _Streaming:
         start = number * self.piece
         return start, min(start + self.piece, self._entry.size)
 
-    def write(self, number: int, data: Data) -> None:
+    def write(self, number: int, chunks: Iterable[Data]) -> None:
         with self._store.errors(self._url):
             if self._file is None:
                 filesystem = self._store.filesystem()
                 self._file = filesystem.open(self._place, "wb", block_size=self.piece)
-            self._file.write(data)
+            for data in chunks:
+                self._file.write(data)
 
     def commit(self) -> None:
         with self._store.errors(self._url):
@@ -197,9 +201,10 @@ class _Growing:
         start = number * self.piece
         return max(start, self._start), min(start + self.piece, self._entry.size)
 
-    def write(self, number: int, data: Data) -> None:
+    def write(self, number: int, chunks: Iterable[Data]) -> None:
+        data = joined(chunks)
         with self._store.errors(self._place):
-            self._store.filesystem().write_at(self._part, bytes(data), self._size)
+            self._store.filesystem().write_at(self._part, data, self._size)
         self._size += len(data)
 
     def commit(self) -> None:

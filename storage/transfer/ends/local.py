@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Lock
 
 from stix.spec.folders.ignore import Ignore
 from stix.storage.base import NotInStore, StorageError, Store
 from stix.storage.transfer.ends.base import Data, Writer, changed
-from stix.storage.transfer.entries import Entry, piece_size, same_time
-
-_DISK = Lock()
-"""Around making, filling and naming a small file: a file system does that with one thread as fast
-as with two, and with many several times slower (measured on ext4)."""
+from stix.storage.transfer.ends.landing import DISK, landing, part_of
+from stix.storage.transfer.entries import Entry, same_time
 
 _Folder = tuple[str, str, Ignore | None, frozenset[tuple[int, int]]]
 
@@ -130,6 +125,9 @@ class LocalEnd:
             raise changed(place)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
+    def chunks(self, entry: Entry, start: int, end: int) -> Iterator[Data]:
+        yield self.read(entry, start, end)
+
     def check(self, entry: Entry) -> None:
         with self.store.errors(self.at(entry.name)):
             now = _entry(entry.name, os.stat(self._place(entry.name)))
@@ -138,22 +136,25 @@ class LocalEnd:
 
     def put(self, name: str, entry: Entry, read: Callable[[], Data], source: str) -> int:
         place = self._place(name)
-        with self._errors(place), _part(place, entry, source) as part:
+        with self._errors(place), part_of(place, entry, source) as part:
             if self._by_time and _current(place, entry):  # another process was faster
                 return 0
             data = read()
-            with _DISK:
+            with DISK:
                 part.truncate(0)
-                part.append(data)
+                part.write(data, 0)
                 part.finish(place, entry)
         return entry.size
 
     @contextmanager
     def writer(self, name: str, entry: Entry, source: str) -> Iterator[Writer | None]:
         place = self._place(name)
-        with self._errors(place), _part(place, entry, source) as part:
-            there = self._by_time and _current(place, entry)
-            yield None if there else _Appending(part, place, entry)
+        with self._errors(place), part_of(place, entry, source) as part:
+            if self._by_time and _current(place, entry):
+                yield None
+                return
+            with landing(part, place, entry) as writer:
+                yield writer
 
     @contextmanager
     def _errors(self, place: str) -> Iterator[None]:
@@ -198,99 +199,3 @@ def _current(place: str, entry: Entry) -> bool:
         return False
     same = status.st_size == entry.size and same_time(status.st_mtime, entry.modified)
     return stat.S_ISREG(status.st_mode) and same
-
-
-class _Part:
-    """A temporary file, open and locked."""
-
-    def __init__(self, path: str, descriptor: int) -> None:
-        self.path = path
-        self._descriptor = descriptor
-        self.size = os.fstat(descriptor).st_size
-
-    def truncate(self, size: int) -> None:
-        if self.size != size:
-            os.ftruncate(self._descriptor, size)
-            self.size = size
-
-    def append(self, data: Data) -> None:
-        with memoryview(data) as view:
-            left = view
-            while left:
-                written = os.pwrite(self._descriptor, left, self.size)
-                self.size += written
-                left = left[written:]
-
-    def finish(self, place: str, entry: Entry) -> None:
-        os.fchmod(self._descriptor, 0o755 if entry.executable else 0o644)
-        os.utime(self._descriptor, (entry.modified, entry.modified))
-        os.replace(self.path, place)
-
-
-@contextmanager
-def _part(place: str, entry: Entry, source: str) -> Iterator[_Part]:
-    """The temporary file of this version of the source, locked against other processes."""
-    folder, _, name = place.rpartition("/")
-    path = f"{folder}/.{name[:50]}.{entry.identity(source)[:12]}.part"
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-    while True:
-        with _DISK:
-            try:
-                descriptor = os.open(path, flags, 0o600)
-            except FileNotFoundError:
-                os.makedirs(folder, exist_ok=True)
-                descriptor = os.open(path, flags, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if _same(descriptor, path):
-                try:
-                    yield _Part(path, descriptor)
-                finally:
-                    _drop_empty(descriptor, path)
-                return
-        finally:
-            os.close(descriptor)
-
-
-def _drop_empty(descriptor: int, path: str) -> None:
-    """Leave nothing where nothing was written: what is half done is kept to go on with."""
-    status = os.fstat(descriptor)
-    if status.st_size == 0 and status.st_nlink and _same(descriptor, path):
-        os.unlink(path)
-
-
-def _same(descriptor: int, path: str) -> bool:
-    """Whether the locked file still has its name: its last owner may have renamed it."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(path))
-    except FileNotFoundError:
-        return False
-
-
-class _Appending:
-    """Pieces in order; the file's length says how far an earlier call came."""
-
-    ordered = True
-
-    def __init__(self, part: _Part, place: str, entry: Entry) -> None:
-        self._part, self._place, self._entry = part, place, entry
-        self.piece = piece_size(entry.size)
-        if part.size > entry.size:
-            part.truncate(0)
-        self._start = part.size
-        self.todo: Sequence[int] = range(part.size // self.piece, -(-entry.size // self.piece))
-
-    def span(self, number: int) -> tuple[int, int]:
-        start = number * self.piece
-        return max(start, self._start), min(start + self.piece, self._entry.size)
-
-    def write(self, number: int, data: Data) -> None:
-        self._part.append(data)
-
-    def commit(self) -> None:
-        if self._part.size != self._entry.size:
-            raise changed(self._place)
-        self._part.finish(self._place, self._entry)
-
-    def discard(self) -> None:
-        self._part.truncate(0)

@@ -6,14 +6,14 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from stix.storage.base import NotInStore, Part, StorageError
-from stix.storage.transfer.ends.base import Data, StateFolder, changed
+from stix.storage.transfer.ends.base import Data, StateFolder, changed, joined
 from stix.storage.transfer.entries import Entry, piece_size
 
 if TYPE_CHECKING:
@@ -45,8 +45,9 @@ class PartsWriter:
         start = number * self.piece
         return start, min(start + self.piece, self._entry.size)
 
-    def write(self, number: int, data: Data) -> None:
-        part = self._store.put_part(self._url, self._upload, number, bytes(data))
+    def write(self, number: int, chunks: Iterable[Data]) -> None:
+        data = joined(chunks)
+        part = self._store.put_part(self._url, self._upload, number, data)
         with self._lock:
             self._there[number] = part
 

@@ -6,7 +6,6 @@ import os
 import random
 import subprocess
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pytest
 
 from stix.storage.base import NotInStore, StorageError
 from stix.storage.registry import open_store
-from stix.storage.transfer import PIECE, Fetched, fetch
+from stix.storage.transfer import PIECE, Fetched, Options, Progress, copy, fetch
 from tests.support.s3 import S3Server
 
 
@@ -49,29 +48,64 @@ def test_only_what_changed_is_read_and_other_files_stay(source: Path, tmp_path: 
     assert (target / "mine").read_text() == "kept"
 
 
+class Cut(Exception):
+    """Ends a copy from within, as a kill would from without."""
+
+
+def _cut(source: Path, target: Path, least: int) -> Path:
+    """Copy until so many bytes are there; the file that is left."""
+
+    def tell(progress: Progress) -> None:
+        if progress.bytes_done >= least:
+            raise Cut
+
+    with pytest.raises(Cut):
+        copy(str(source), str(target), Options(progress=tell, workers=2))
+    (left,) = target.parent.glob(".target.*.part")
+    return left
+
+
 def test_a_cut_copy_goes_on(source: Path, tmp_path: Path) -> None:
     big, target = source / "sub" / "big", tmp_path / "target"
-    fetch(big.as_uri(), target)
-    # The name of the temporary file is what a killed copy would leave.
-    killed = threading.Event()
-    seen: list[Path] = []
-
-    def watch() -> None:
-        while not killed.is_set():
-            seen.extend(tmp_path.glob(".target.*.part"))
-
-    target.unlink()
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    fetch(big.as_uri(), target)
-    killed.set()
-    watcher.join()
-    target.unlink()
-    assert seen
-    seen[0].write_bytes(big.read_bytes()[: PIECE + 5])
-    assert fetch(big.as_uri(), target).new_bytes == 2 * PIECE + 6
+    _cut(big, target, PIECE)
+    done = fetch(big.as_uri(), target)
+    assert 0 < done.new_bytes <= 2 * PIECE + 11
     assert target.read_bytes() == big.read_bytes()
-    assert not list(tmp_path.glob("*.part"))
+    assert target.stat().st_mtime == big.stat().st_mtime
+    assert not list(tmp_path.glob(".target.*.part"))
+
+
+def test_what_another_program_left_is_not_trusted(source: Path, tmp_path: Path) -> None:
+    big, target = source / "sub" / "big", tmp_path / "target"
+    left = _cut(big, target, 2 * PIECE)
+    with left.open("r+b") as file:  # as it is after the machine started anew
+        file.seek(big.stat().st_size)
+        file.write(b"begun on another day")
+    assert fetch(big.as_uri(), target).new_bytes == big.stat().st_size
+    assert target.read_bytes() == big.read_bytes()
+
+
+def test_a_copy_that_reads_nothing_leaves_nothing(source: Path, tmp_path: Path) -> None:
+    def tell(progress: Progress) -> None:
+        big.write_bytes(b"changed" * PIECE)
+
+    big, target = source / "sub" / "big", tmp_path / "target"
+    with pytest.raises(StorageError, match="changed"):
+        copy(str(big), str(target), Options(progress=tell))
+    assert not list(tmp_path.glob("*target*"))
+
+
+def test_a_disk_that_is_full_says_so_before_the_copy(source: Path, tmp_path: Path) -> None:
+    big = source / "sub" / "big"
+    code = (
+        "import resource, sys; from stix.storage.transfer import fetch\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (10**7, 10**7))\n"
+        "fetch(sys.argv[1], sys.argv[2])"
+    )
+    command = [sys.executable, "-c", code, big.as_uri(), str(tmp_path / "target")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert "StorageError" in done.stderr and "cannot be written: File too large" in done.stderr
+    assert not list(tmp_path.glob("*target*"))
 
 
 def test_copies_of_the_same_at_once(source: Path, tmp_path: Path) -> None:
