@@ -11,10 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import posixpath
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 
 from stix.clouds.base import Node
 from stix.clouds.errors import CloudError
@@ -24,9 +22,9 @@ from stix.ledger import ArtifactRow, Fenced
 from stix.recovery.events import Event, NodeLost, Preempted
 from stix.remote.agent import HostAgent
 from stix.remote.base import RemoteError, Runner
-from stix.remote.local import LocalRunner
 from stix.storage.artifacts import Stored
 from stix.tasks.environment import checkpoint_path
+from stix.tasks.push import push
 
 SETTLE_S = 30.0
 """How long the agent waits for a moment in which nothing changes."""
@@ -115,9 +113,10 @@ class Keeper:
             "digest": stored.digest,
             "bytes": stored.bytes,
             "files": stored.files,
-            "url": run.runtime.store.url_of(stored.digest),
+            "url": attempt.store.url_of(stored.digest),
         }
         await ledger.add_checkpoint(run.fence, attempt.key, wanted.keep, facts)
+        await ledger.add_replicas(stored.digest, attempt.store.written(stored.digest))
         return True
 
     async def _copied(self) -> tuple[Stored, str] | None:
@@ -132,18 +131,9 @@ class Keeper:
             return None
         runner = await _runner(self.attempt, head)
         try:
-            return await self._stored(runner, copy), found["mark"]
+            return await push(self.attempt, head, runner, copy), found["mark"]
         finally:
             await runner.run(["rm", "-rf", "--", copy], timeout=LAST_S)
-
-    async def _stored(self, runner: Runner, copy: str) -> Stored:
-        store = self.attempt.run.runtime.store
-        if isinstance(runner, LocalRunner):
-            return await asyncio.to_thread(store.put_path, Path(copy))
-        with tempfile.TemporaryDirectory(prefix="stix-checkpoint-") as folder:
-            here = Path(folder) / "checkpoint"
-            await runner.get(copy, here)
-            return await asyncio.to_thread(store.put_path, here)
 
 
 @asynccontextmanager

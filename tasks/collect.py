@@ -131,6 +131,7 @@ async def _record(attempt: Attempt, stored: Stored, name: str, kind: str) -> Non
         "url": attempt.store.url_of(stored.digest),
     }
     await runtime.ledger.add_artifact(attempt.run.fence, **facts)
+    await runtime.ledger.add_replicas(stored.digest, attempt.store.written(stored.digest))
 
 
 async def store_logs(attempt: Attempt) -> None:

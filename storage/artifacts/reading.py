@@ -63,7 +63,7 @@ class Reading:
                 for one in damaged:
                     self._mend_manifest(one, manifest)
                 return manifest
-        raise none_has(self._digest, errors)
+        raise self._none(errors)
 
     def get(self, digest: str) -> bytes:
         """A chunk of the artifact, verified.
@@ -89,7 +89,7 @@ class Reading:
                 for one in damaged:
                     self._mend_chunk(one, digest, data)
                 return data
-        raise none_has(self._digest, errors)
+        raise self._none(errors)
 
     def store(self) -> ArtifactStore:
         """The first store that answers and has the artifact.
@@ -105,7 +105,7 @@ class Reading:
             except StorageError as error:
                 member.fell(error)
                 errors.append(error)
-        raise none_has(self._digest, errors)
+        raise self._none(errors)
 
     def mend(self, member: Member) -> None:
         """Make a damaged replica whole again."""
@@ -132,6 +132,13 @@ class Reading:
                 self._holds[member.url] = known
         return known
 
+    def _none(self, errors: Sequence[StorageError]) -> StorageError:
+        if len(self._members) == 1 and errors:
+            return errors[0]
+        return none_has(
+            self._digest, errors, [url for url, held in self._holds.items() if not held]
+        )
+
     def _mend_manifest(self, member: Member, manifest: Manifest) -> None:
         if manifest.digest() == self._digest:
             self._mend(member, partial(member.store.mend, manifest))
@@ -152,12 +159,14 @@ class Reading:
             log.warning("%s could not be replaced: %s", what, error.message)
 
 
-def none_has(digest: str, errors: Sequence[StorageError]) -> StorageError:
+def none_has(
+    digest: str, errors: Sequence[StorageError], without: Sequence[str] = ()
+) -> StorageError:
     """Why an artifact cannot be read from any store."""
     name = f"artifact {digest[:12]}"
     if not errors:
         return NotInStore(f"No store has {name}.", fix="See `stix artifacts ls --all`.")
-    said = " ".join(error.message for error in errors)
+    said = " ".join([*(error.message for error in errors), *(f"{url} has not." for url in without)])
     if all(isinstance(error, Corrupt) for error in errors):
         return Corrupt(said, fix=errors[0].fix)
     return StorageError(

@@ -66,17 +66,17 @@ class _Memory:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._seen: OrderedDict[str, str] = OrderedDict()
+        self._seen: OrderedDict[str, tuple[str, ...]] = OrderedDict()
 
     def note(self, digest: str, url: str) -> None:
         with self._lock:
-            self._seen[digest] = url
-            self._seen.move_to_end(digest)
+            known = self._seen.pop(digest, ())
+            self._seen[digest] = known if url in known else (*known, url)
             while len(self._seen) > REMEMBERED:
                 self._seen.popitem(last=False)
 
-    def get(self, digest: str) -> str | None:
-        return self._seen.get(digest)
+    def get(self, digest: str) -> tuple[str, ...]:
+        return self._seen.get(digest, ())
 
 
 class Replicas:
@@ -142,11 +142,11 @@ class Replicas:
 
     def put_path(self, path: str | os.PathLike[str]) -> Stored:
         """Store a file or a folder; see `ArtifactStore.put_path`."""
-        return self._put(lambda store: store.put_path(path))
+        return self.put(lambda store: store.put_path(path))
 
     def put_bytes(self, data: bytes, name: str) -> Stored:
         """Store ``data`` as a file called ``name``."""
-        return self._put(lambda store: store.put_bytes(data, name))
+        return self.put(lambda store: store.put_bytes(data, name))
 
     def put_tar(self, source: IO[bytes], limit: int | None = None) -> Stored:
         """Store the content of a tar stream, which can be read but once: in the first that answers.
@@ -164,9 +164,14 @@ class Replicas:
 
     def put_by(self, send: Callable[[ArtifactStore], Stored]) -> Stored:
         """Store an artifact by ``send``, which is given the store; further copies likewise."""
-        return self._put(send)
+        return self.put(send)
 
-    def _put(self, send: Callable[[ArtifactStore], Stored]) -> Stored:
+    def put(self, send: Callable[[ArtifactStore], Stored]) -> Stored:
+        """Store by ``send``, into the nearest store that takes it, and as many more as wanted.
+
+        Args:
+            send: May be called once for each store.
+        """
         if self.single:
             return send(self.single)
         errors = []
@@ -199,6 +204,7 @@ class Replicas:
                 same = send and member.bounded(partial(send, member.store))
                 if not same or same.digest != stored.digest:
                     self._copy(stored.digest, member)
+                self._memory.note(stored.digest, member.url)
                 left -= 1
             except StorageError as error:
                 member.fell(error)
@@ -378,10 +384,14 @@ class Replicas:
         return sorted(digest for digest in gone if not left & {*self.where(digest).values()})
 
     def url_of(self, digest: str) -> str:
-        """The URL of the manifest: where it was written last, as far as this process knows."""
+        """The URL of the manifest: where this process wrote it, or would write it."""
         stores = {member.url: member.store for member in self.members}
-        known = stores.get(self._memory.get(digest) or "")
-        return (known or stores[self.url]).url_of(digest)
+        known = self.written(digest)
+        return stores[known[0] if known else self.url].url_of(digest)
+
+    def written(self, digest: str) -> tuple[str, ...]:
+        """The URLs of the stores into which this process wrote an artifact, in that order."""
+        return self._memory.get(digest)
 
     def places(self) -> Mapping[str, Place]:
         """The URL of each store to where it lies."""
