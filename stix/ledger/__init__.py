@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stix.ledger.breakers import CircuitRow
+from stix.ledger.buckets import BucketRow
 from stix.ledger.errors import Fenced, LedgerUnavailable, NotFound, WrongState
 from stix.ledger.events import Listener
 from stix.ledger.ledger import Ledger
@@ -30,6 +31,7 @@ from stix.ledger.volumes import NewVolume, VolumeRow
 __all__ = [
     "ArtifactRow",
     "AttemptRow",
+    "BucketRow",
     "CacheHit",
     "CircuitRow",
     "Claim",

@@ -6,6 +6,7 @@ from typing import Self
 
 from stix.ledger.artifacts import Artifacts
 from stix.ledger.breakers import Breakers
+from stix.ledger.buckets import Buckets
 from stix.ledger.checkpoints import Checkpoints
 from stix.ledger.database import Database
 from stix.ledger.events import Events
@@ -37,6 +38,7 @@ class Ledger(
     Checkpoints,
     Volumes,
     Replicas,
+    Buckets,
 ):
     """One PostgreSQL database, through ten connections.
 

@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 
-HEAD = "0005"
+HEAD = "0006"
 """Newest revision; a test compares it with the folder, so that a start need not load Alembic."""
 
 metadata = MetaData()
@@ -309,4 +309,24 @@ volumes = Table(
     _required("reason", default="''"),
     _time("created", now=True),
     _time("attached"),
+)
+
+# One row for each bucket that runs use by its name, from before it is made until it is gone.
+buckets = Table(
+    "buckets",
+    metadata,
+    Column("url", Text, primary_key=True),
+    _required("region"),
+    Column("made", Boolean, nullable=False),
+    _required("state"),
+    _time("created", now=True),
+)
+
+bucket_uses = Table(
+    "bucket_uses",
+    metadata,
+    Column("url", Text, primary_key=True),
+    Column("run_id", Text, primary_key=True),
+    Column("persistent", Boolean, nullable=False),
+    _json("filled", "{}"),
 )
