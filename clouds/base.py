@@ -296,7 +296,7 @@ class HasVolumes(Protocol):
     """There are volumes, which outlive nodes, and ``CreateRequest.volumes`` acts."""
 
     def volume_kinds(self) -> Mapping[str, VolumeKind]:
-        """Type to what volumes of it are. Asks no provider."""
+        """Type to what volumes of it are. Asks no provider; of adapters a class method."""
 
     async def create_volume(self, wish: VolumeWish) -> Volume:
         """Make it, or find it: idempotent by name. One that others made is looked for.

@@ -90,7 +90,6 @@ def lacks_of(adapter: Callable[..., object]) -> tuple[str, ...]:
         "container": has["container image"],
         "disk_size": has["disk size"],
         "ports": has["ports"] or has["host ports"],
-        "volumes": has["volumes"],
         "new_volumes": has["new volumes"],
     }
     return tuple(name for name, found in there.items() if not found)

@@ -25,7 +25,8 @@ class VolumeKind:
         least_gib: The least size, GiB.
         new: A node can have one of its own, which ends with the node.
         sub_path: A folder inside of it can be attached alone.
-        shared: Several nodes can have it at once. Where ``config`` says so, the adapter refuses.
+        shared: Several nodes can have it at once.
+        shared_by: An option and the values of it with which several can, where not all can.
         per_node: How many a node can have; None for any number.
         config: Options that act.
         existing: One that others made can be used.
@@ -38,9 +39,19 @@ class VolumeKind:
     new: bool = False
     sub_path: bool = False
     shared: bool = True
+    shared_by: tuple[str, ...] = ()
     per_node: int | None = None
     config: tuple[str, ...] = ()
     existing: bool = True
+
+    def shares(self, config: Mapping[str, Any]) -> bool:
+        """Whether several nodes can have one that was made with these options."""
+        option, *values = self.shared_by or ("",)
+        return self.shared or (bool(option) and config.get(option) in values)
+
+    def sharing(self) -> str:
+        """The option with which several can."""
+        return f"{self.shared_by[0]}: {self.shared_by[1]}" if self.shared_by else ""
 
 
 @dataclass(frozen=True)

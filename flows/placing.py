@@ -17,6 +17,7 @@ from prefect.logging import get_run_logger
 
 from stix.engine.learned import learned
 from stix.engine.runtime import Attempt, RunContext
+from stix.engine.volumes import names_in, whereabouts
 from stix.errors import StixError
 from stix.ledger import AttemptRow, StageRow
 from stix.plan.blocklist import Blocklist
@@ -27,6 +28,7 @@ from stix.plan.offers import Offer
 from stix.plan.place import PlanError, wish_of
 from stix.plan.placement import Block, Choice, Placement, Plan
 from stix.plan.regions import Place
+from stix.plan.where import Where
 from stix.spec.models import PipelineSpec
 from stix.spec.states import StageState
 
@@ -148,7 +150,7 @@ def best(pipeline: PipelineSpec, offers: Sequence[Offer], given: Given) -> tuple
     blocks = [*given.blocked, *given.zones.blocks(given.now)]
     if not (free or blocks):
         return joint, joint.plan()
-    alone = _alone(pipeline, joint.stages, offers)
+    alone = _alone(pipeline, joint.stages, offers, given.volumes)
     if free and pipeline.execution != "parallel":
         fits = {n: p.offer for n, p in alone.items() if p.offer != joint.stages[n].offer}
         if fits:
@@ -161,14 +163,17 @@ def best(pipeline: PipelineSpec, offers: Sequence[Offer], given: Given) -> tuple
 
 
 def _alone(
-    pipeline: PipelineSpec, names: Iterable[str], offers: Sequence[Offer]
+    pipeline: PipelineSpec,
+    names: Iterable[str],
+    offers: Sequence[Offer],
+    volumes: Mapping[str, Where],
 ) -> dict[str, Placement]:
     """What each stage would take by itself, were nothing blocked."""
     specs = pipeline.resolved().stages
     seen: dict[str, Placement | Unplaced] = {}
     found: dict[str, Placement] = {}
     for name in names:
-        wish = wish_of(name, specs[name])
+        wish = wish_of(name, specs[name], volumes)
         asked = repr(replace(wish, stage=""))
         if asked not in seen:
             seen[asked] = choose(wish, offers, ())
@@ -239,6 +244,7 @@ async def _given(run: RunContext, rest: Collection[str] | None = None) -> Given:
         zones=known.zones,
         history=known.history,
         now=time.time(),
+        volumes=await whereabouts(ledger, names_in(run.pipeline)),
     )
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from prefect.logging import get_run_logger
 
-from stix.clouds.base import CanPrepare, Node
+from stix.clouds.base import CanMount, CanPrepare, Node
 from stix.clouds.errors import CloudError
+from stix.clouds.volumes import Attachment
 from stix.engine.cloud_events import ELSEWHERE, event_of
 from stix.engine.runtime import Attempt
+from stix.engine.volumes import VolumeAway, attachments
+from stix.recovery.events import Refused
 from stix.tasks.failures import StepFailed
 
 
@@ -24,7 +28,11 @@ async def prepare_nodes(attempt: Attempt) -> None:
     if attempt.ready or not isinstance(cloud, CanPrepare):
         return
     get_run_logger().info("waiting for %d node(s) to boot", len(attempt.nodes))
-    tasks = [asyncio.create_task(_one(cloud, node)) for node in attempt.nodes]
+    try:
+        volumes = await attachments(attempt)
+    except VolumeAway as error:
+        raise StepFailed(Refused(detail=error.message), error.message) from error
+    tasks = [asyncio.create_task(_one(cloud, node, volumes)) for node in attempt.nodes]
     try:
         nodes = list(await asyncio.gather(*tasks))
     except CloudError as error:
@@ -56,5 +64,13 @@ async def give_back(attempt: Attempt) -> None:
     attempt.nodes = []
 
 
-async def _one(cloud: CanPrepare, node: Node) -> Node:
-    return node if node.socket else await cloud.prepare(node)
+async def _one(cloud: CanPrepare, node: Node, volumes: Sequence[Attachment]) -> Node:
+    """The node with its agent and its disks. It is noted as ready only with both, so that an
+    engine that takes over between the two mounts them again."""
+    if node.socket:
+        return node
+    ready = await cloud.prepare(node)
+    if volumes and isinstance(cloud, CanMount):
+        await cloud.attach(ready, volumes)
+        await cloud.mount(ready, volumes)
+    return ready

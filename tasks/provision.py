@@ -8,6 +8,7 @@ nodes, and the sweeper removes what no live run owns.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 from prefect import task
@@ -18,11 +19,12 @@ from stix.clouds.config import HOME_TAG, TOKEN_TAG
 from stix.clouds.errors import AuthError, CapacityError, CircuitOpen, CloudError
 from stix.engine.cloud_events import ELSEWHERE, event_of
 from stix.engine.runtime import ATTEMPT, Attempt
+from stix.engine.volumes import VolumeAway, attachments, names_of
 from stix.ledger import Intent
 from stix.plan.offers import Offer
 from stix.plan.place import extras_on
 from stix.recovery.actions import Decision, GiveUp
-from stix.recovery.events import Capacity, Denied
+from stix.recovery.events import Capacity, Denied, Refused
 from stix.recovery.order import Search
 from stix.tasks.failures import StepFailed
 from stix.tasks.prepare import give_back, prepare_nodes
@@ -61,12 +63,20 @@ async def _create(attempt: Attempt) -> list[Node]:
             key=attempt.key,
             attempt=attempt.number,
             cloud=attempt.choice.offer.cloud,
-            request={"name": request.name, "count": request.count, "tags": dict(request.tags)},
+            request={
+                "name": request.name,
+                "count": request.count,
+                "tags": dict(request.tags),
+                "volumes": names_of(attempt.spec),
+            },
         ),
     )
     run.runtime.guard.check()
     try:
+        request = replace(request, volumes=await attachments(attempt))
         nodes = await attempt.cloud.create(request)
+    except VolumeAway as error:
+        raise StepFailed(Refused(detail=f"{error.message}; {error.fix}"), error.message) from error
     except CloudError as error:
         if isinstance(error, ELSEWHERE):
             if not error.created:  # else the sweeper looks, once the cloud lets us in again

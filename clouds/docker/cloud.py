@@ -14,7 +14,7 @@ from stix.clouds.config import HOME_TAG, CloudConfig
 from stix.clouds.docker import spec
 from stix.clouds.docker.engine import Engine
 from stix.clouds.docker.settings import read, socket_of
-from stix.clouds.docker.volumes import KIND, NamedVolumes
+from stix.clouds.docker.volumes import KIND, NamedVolumes, kind_of
 from stix.clouds.errors import CapacityError, CloudError, InvalidRequest
 from stix.clouds.hosts import HostFacts
 from stix.clouds.locks import TokenLocks
@@ -152,8 +152,9 @@ class DockerCloud:
         if errors:
             raise errors[0]
 
-    def volume_kinds(self) -> Mapping[str, VolumeKind]:
-        return {self._volumes.kind: KIND}
+    @classmethod
+    def volume_kinds(cls) -> Mapping[str, VolumeKind]:
+        return {kind_of(cls.name): KIND}
 
     async def create_volume(self, wish: VolumeWish) -> Volume:
         async with self._tokens.hold(f"volume {wish.name}"):

@@ -18,6 +18,11 @@ from stix.remote.container import ApiError
 KIND = VolumeKind("a volume of the engine", reach="cloud", sized=False)
 
 
+def kind_of(cloud: str) -> str:
+    """The type of its volumes."""
+    return f"{cloud}-volume"
+
+
 class NamedVolumes:
     """Those of one home on one engine.
 
@@ -28,10 +33,6 @@ class NamedVolumes:
     def __init__(self, engine: Engine, name: str, home: str, settings: DockerSettings) -> None:
         self._engine, self._name, self._home = engine, name, home
         self._settings = settings
-
-    @property
-    def kind(self) -> str:
-        return f"{self._name}-volume"
 
     async def create(self, wish: VolumeWish) -> Volume:
         """See ``HasVolumes``. Everybody may write into a new one, whatever user the node has."""
@@ -119,7 +120,8 @@ class NamedVolumes:
     def _volume(self, found: Mapping[str, Any], users: Mapping[str, Sequence[str]]) -> Volume:
         name = found["Name"]
         called = (found.get("Labels") or {}).get(VOLUME_TAG, "")
-        return Volume(self._name, self.kind, name, called, used_by=tuple(users.get(name, ())))
+        held = tuple(users.get(name, ()))
+        return Volume(self._name, kind_of(self._name), name, called, used_by=held)
 
 
 def _door(name: str) -> str:

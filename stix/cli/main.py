@@ -31,6 +31,7 @@ COMMANDS = {
     "why": Entry("stix.cli.control:why", "Why a stage ran or was skipped.", LOOK),
     "artifacts": Entry("stix.cli.artifacts:artifacts", "List and fetch outputs.", LOOK),
     "storage": Entry("stix.cli.storage:storage", "Buckets and objects of every store.", LOOK),
+    "volumes": Entry("stix.cli.volumes:volumes", "Volumes, which outlive nodes.", LOOK),
     "gpus": Entry("stix.cli.gpus:gpus", "Accelerators, where they are and what they cost.", LOOK),
     "catalog": Entry("stix.cli.catalog:catalog", "The catalog of machines and prices.", LOOK),
     "nodes": Entry("stix.cli.clouds:nodes", "List the nodes in use.", LOOK),

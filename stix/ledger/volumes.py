@@ -62,7 +62,7 @@ class VolumeRow(NewVolume):
 _ADD = Statement.of("""
     INSERT INTO volumes (name, kind, cloud, region, zone, size_gib, labels, config, existing)
     VALUES (:name, :kind, :cloud, :region, :zone, :size_gib, :labels, :config, :existing)
-    ON CONFLICT (name) DO NOTHING""")
+    ON CONFLICT (name) DO NOTHING RETURNING name""")
 
 _LIST = Statement.of("""
     SELECT v.*, ARRAY(
@@ -97,10 +97,14 @@ _ATTACHED = Statement.of("""
 class Volumes(Part):
     """Volumes."""
 
-    async def add_volume(self, volume: NewVolume) -> VolumeRow:
-        """Write a volume down before it is made; the one of this name where there is one."""
-        await self._db.fetch(_ADD, **volume.__dict__)
-        return (await self.volumes([volume.name]))[0]
+    async def add_volume(self, volume: NewVolume) -> tuple[VolumeRow, bool]:
+        """Write a volume down before it is made.
+
+        Returns:
+            The one of this name, and whether it is certainly new.
+        """
+        new = await self._db.fetch(_ADD, **volume.__dict__)
+        return (await self.volumes([volume.name]))[0], bool(new)
 
     async def volumes(self, names: Sequence[str] | None = None) -> list[VolumeRow]:
         """Those of the names that are known, or all, the oldest first."""

@@ -138,6 +138,7 @@ def describe(need: Need) -> str:
     parts += ["spot"] if need.use_spot else []
     limit = need.max_hourly_cost
     parts += [f"at most {limit:g} USD/h"] if limit is not None else []
+    parts += [f"the volume {where.name}" for where in need.volumes]
     nodes = f"{need.num_nodes} nodes of " if need.num_nodes > 1 else ""
     return f"{nodes}{', '.join(parts) or 'any machine'} on {need.infra}"
 
@@ -187,6 +188,8 @@ _HINTS = {
     "container": "name a cloud of containers by `infra:` (see `stix check --features`)",
     "ports": "name a cloud that opens ports by `infra:` (see `stix check --features`)",
     "disk_size": "name a cloud that sizes disks by `infra:`, or remove `disk_size:`",
+    "new_volumes": "name a cloud that has them by `infra:` (see `stix check --features`)",
+    "volume": "let `infra:` be where the volume is (see `stix volumes ls`), or leave it out",
     "infra": "check `infra:` or enable that place (see `stix check`)",
     "instance_type": "check `instance_type:`",
     "spot": "change `use_spot:`, since no place that is enabled offers this market",

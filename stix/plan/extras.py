@@ -21,7 +21,6 @@ WANTS: Mapping[str, str] = {
     "container": "an image of a container",
     "disk_size": "a disk of a given size",
     "ports": "ports that are opened",
-    "volumes": "volumes",
     "new_volumes": "a new volume for each node",
 }
 """What a node may lack, in words for people."""

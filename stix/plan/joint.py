@@ -38,6 +38,7 @@ from stix.plan.solve import (
     Reuse,
 )
 from stix.plan.solve import solve as best
+from stix.plan.where import Where
 from stix.plan.work import Reader, Works
 from stix.spec.models import PipelineSpec
 
@@ -76,6 +77,7 @@ class Given:
         used_gb: Cloud to the GB it sent elsewhere this month, which count against allowances.
         egress: Prices of movement.
         silent: Clouds that could not say what they offer, and why: told where nothing fits.
+        volumes: Where volumes are.
     """
 
     pinned: Mapping[str, Offer] = field(default_factory=dict)
@@ -89,6 +91,7 @@ class Given:
     used_gb: Mapping[str, float] = field(default_factory=dict)
     egress: Egress = field(default_factory=Egress.bundled)
     silent: Mapping[str, StixError] = field(default_factory=dict)
+    volumes: Mapping[str, Where] = field(default_factory=dict)
 
 
 class JointError(StixError):
@@ -219,7 +222,7 @@ class _Planner:
         out: dict[str, Candidates] = {}
         missing: list[Unplaced] = []
         for name, work in self._works.works.items():
-            wish = wish_of(name, self._pipeline.stages[name])
+            wish = wish_of(name, self._pipeline.stages[name], self._given.volumes)
             blocked = self._blocked(name)
             asked = repr((replace(wish, stage=""), blocked))
             if asked not in matched:

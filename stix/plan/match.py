@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from stix.plan.extras import WANTS
 from stix.plan.offers import Demand, Offer
+from stix.plan.where import Where
 from stix.spec.words.accelerators import spelled
 
 
@@ -26,6 +27,7 @@ class Need:
         local_disk_gib, local_disk_exact: Disk inside the machine, likewise.
         arch: ``x86_64`` or ``arm64``; empty for any. An offer that does not say serves both.
         wants: What not every cloud has, by the words of ``stix.plan.extras.WANTS``.
+        volumes: Where its volumes lie: nowhere else it can run.
     """
 
     cloud: str | None = None
@@ -44,6 +46,7 @@ class Need:
     local_disk_exact: bool = False
     arch: str = ""
     wants: tuple[str, ...] = ()
+    volumes: tuple[Where, ...] = ()
 
     @property
     def infra(self) -> str:
@@ -59,7 +62,8 @@ class Reason:
 
     Attributes:
         code: ``infra``, ``instance_type``, ``spot``, ``accelerators``, ``cpus``, ``memory``,
-            ``local_disk``, ``arch``, ``price``, ``capacity``, ``blocked`` or one of ``WANTS``.
+            ``local_disk``, ``arch``, ``price``, ``capacity``, ``volume``, ``blocked`` or one of
+            ``WANTS``.
         message: What was wanted and what is there.
         gap: How far off, from 0 (hardly) to 1 (nothing of it is there).
     """
@@ -77,6 +81,9 @@ def matches(need: Need, offer: Offer) -> Reason | None:
 def reasons(need: Need, offer: Offer) -> Iterator[Reason]:
     """All reasons why ``offer`` does not serve ``need``, the most basic first."""
     yield from _place(need, offer)
+    for where in need.volumes:
+        if where.off(offer):
+            yield Reason("volume", f"its volume {where.name} is in {where.infra}")
     if need.use_spot != offer.spot:
         wanted, there = ("spot", "on demand") if need.use_spot else ("on demand", "spot")
         yield Reason("spot", f"wants {wanted}, this is {there}")

@@ -11,6 +11,7 @@ from stix.plan.extras import Extras, extras, wants
 from stix.plan.match import Need, matches
 from stix.plan.offers import Demand, Offer
 from stix.plan.placement import Block, Placement, Plan
+from stix.plan.where import Where, brings_new, wheres_of
 from stix.spec.models import PipelineSpec, Resources, StageSpec
 
 
@@ -71,11 +72,28 @@ def place(
     return Plan(placements)
 
 
-def wish_of(name: str, stage: StageSpec) -> Wish:
-    """What a stage asks for: one tier for ``any_of``, one per entry for ``ordered``."""
-    needs = tuple(need_of(r, stage.num_nodes) for r in stage.resources.alternatives())
+def wish_of(name: str, stage: StageSpec, volumes: Mapping[str, Where] | None = None) -> Wish:
+    """What a stage asks for: one tier for ``any_of``, one per entry for ``ordered``.
+
+    Args:
+        volumes: Where the volumes are that it may name.
+    """
+    wheres = wheres_of(stage, volumes or {})
+    plain = (need_of(r, stage.num_nodes) for r in stage.resources.alternatives())
+    needs = tuple(_with_volumes(need, wheres, new=brings_new(stage)) for need in plain)
     tiers: tuple[Tier, ...] = tuple((need,) for need in needs)
     return Wish(name, tiers if stage.resources.ordered else (needs,), stage.num_nodes)
+
+
+def _with_volumes(need: Need, wheres: Sequence[Where], *, new: bool) -> Need:
+    """The need at the place of its volumes, as far as it names no other."""
+    wants = (*need.wants, "new_volumes") if new else need.wants
+    cloud, region, zone = need.cloud, need.region, need.zone
+    for where in wheres:
+        cloud = cloud or where.cloud
+        region = region or (where.region if where.region != "-" else None)
+        zone = zone or where.zone
+    return replace(need, cloud=cloud, region=region, zone=zone, wants=wants, volumes=tuple(wheres))
 
 
 def need_of(resources: Resources, num_nodes: int = 1) -> Need:

@@ -100,7 +100,8 @@ def _each(need: Need, offers: Sequence[Offer]) -> Iterator[tuple[Offer, Offer, s
     """Each offer, where the need asks for it, with the code of a reason against it."""
     cloud, machine, most = need.cloud, need.instance_type, need.max_hourly_cost
     cpus, memory = need.cpus, need.memory_gib
-    simple = need.region is None and need.zone is None and not need.local_disk_gib
+    anywhere = need.region is None and need.zone is None and not need.volumes
+    simple = anywhere and not need.local_disk_gib
     for offer in offers:
         if cloud is not None and offer.cloud != cloud:
             yield offer, offer, "infra"

@@ -13,6 +13,7 @@ from typing import Any
 from stix.clouds.base import Node, NodeState, Resource
 from stix.clouds.config import HOME_TAG, TOKEN_TAG
 from stix.clouds.rented.tags import WISH_TAG, wish_of
+from stix.clouds.volumes import VOLUME_TAG
 
 NEW_S = 120.0
 """What was made so recently may not be in the ledger yet."""
@@ -114,6 +115,8 @@ def judge_alone(things: Sequence[Thing], home: str, older_s: float, now: float) 
         age = now - thing.since
         if thing.tags.get(HOME_TAG) != home:
             judged.append(Judged(thing, False, "it is of another home"))
+        elif name := _volume(thing):
+            judged.append(Judged(thing, False, f"it is the volume {name}"))
         elif age < older_s:
             judged.append(Judged(thing, False, f"it is {age / 60:.0f} min old"))
         elif _shared(thing) and thing.cloud in there.clouds:
@@ -142,6 +145,8 @@ def _judged(
 ) -> Judged:
     if thing.tags.get(HOME_TAG) != books.home:
         return Judged(thing, False, "it is of another home")
+    if name := _volume(thing):
+        return Judged(thing, False, f"it is the volume {name}")
     age = now - thing.since
     run = thing.tags.get("stix-run", "")
     token = thing.tags.get(TOKEN_TAG) or wishes.get(thing.tags.get(WISH_TAG, ""), "")
@@ -177,6 +182,11 @@ def _resource(thing: Thing, books: Books, there: _Used, age: float) -> Judged:
     if age < IDLE_S:
         return Judged(thing, False, f"it is {age / 60:.0f} min old")
     return Judged(thing, True, "nothing uses it")
+
+
+def _volume(thing: Thing) -> str:
+    """Name of the volume that it is: that goes by `stix volumes delete` alone."""
+    return "" if thing.is_node else thing.tags.get(VOLUME_TAG, "")
 
 
 def _shared(thing: Thing) -> bool:

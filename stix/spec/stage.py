@@ -253,8 +253,13 @@ class StageSpec(TaskApi, Spec):
 
     @property
     def cached(self) -> bool:
-        """Whether outputs of an earlier run may serve: never those that are not declared."""
-        return bool(self.outputs) and (self.cache is None or self.cache.enabled)
+        """Whether outputs of an earlier run may serve: never those that are not declared.
+
+        What a volume holds is in no key: a stage with one says ``cache: true`` itself.
+        """
+        shared = any(volume.name for volume in self.volumes.values())
+        wanted = not shared if self.cache is None else self.cache.enabled
+        return bool(self.outputs) and wanted
 
     def upstream(self) -> list[str]:
         """Stages that must end before: ``needs``, then those of ``inputs``; each once."""

@@ -17,6 +17,7 @@ from stix.spec.recovery import JobRecovery, RecoveryPolicy, Rule
 from stix.spec.resources import Resources
 from stix.spec.stage import StageSpec
 from stix.spec.storage import MODES, StorageMount, is_url
+from stix.spec.volumes import VolumeMount
 from stix.spec.words.autostop import Autostop
 from stix.spec.workdir import GitSource
 
@@ -229,10 +230,8 @@ STAGE: dict[str, Status | Cases] = {
     "event_callback": _refused(
         "callbacks are not called", "remove it; follow the run with stix logs"
     ),
-    "volumes": _refused(
-        "volumes are not mounted", "copy the data with file_mounts, or pass it as outputs"
-    ),
-    "volume_mounts": _refused("volumes are not mounted", "copy the data with file_mounts"),
+    "volumes": USED,
+    "volume_mounts": _refused("this is SkyPilot's own field", "write volumes: {/PATH: NAME}"),
     "managed_secrets": _refused(
         "there is no store of secrets", "write secrets: [NAME] and pass --secret NAME"
     ),
@@ -282,7 +281,10 @@ RESOURCES: dict[str, Status | Cases] = {
     "priority": _refused("there is no queue by priority", "remove priority"),
     "priority_class": _refused("there is no queue by priority", "remove priority_class"),
     "accelerator_args": _refused("arguments of accelerators do not act", "remove accelerator_args"),
-    "volumes": _refused("volumes are not attached", "copy the data with file_mounts"),
+    "volumes": _refused(
+        "disks are attached by name alone",
+        "make one with stix volumes apply, and write volumes: {/PATH: NAME} in the task",
+    ),
 }
 
 PIPELINE: dict[str, Status | Cases] = {
@@ -308,6 +310,16 @@ TABLE: dict[type[Spec], dict[str, Status | Cases]] = {
     PipelineSpec: PIPELINE,
     StageSpec: STAGE,
     Resources: RESOURCES,
+    VolumeMount: {
+        **_used("name sub_path size type labels config"),
+        **dict.fromkeys(
+            ("host_path", "mode"),
+            _refused(
+                "folders of the host are not mounted",
+                "use the folder by its own path in run: on hosts of your own it is there",
+            ),
+        ),
+    },
     StorageMount: {
         **_used("source mode"),
         **dict.fromkeys(("name", "store", "type", "config"), _NO_BUCKETS),

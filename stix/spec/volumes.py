@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Field, model_validator
@@ -16,6 +17,14 @@ SUB_PATH = "[a-zA-Z0-9._-][a-zA-Z0-9./_-]*"
 _FIX = "write the name of a volume, or a map with name, size or host_path"
 Whole = Annotated[int, Field(strict=True)]
 Real = Annotated[float, Field(strict=True)]
+_SIZE = re.compile(r"([0-9]{1,15})\s*([kmgtp][bi])?\Z", re.IGNORECASE | re.ASCII)
+_GIB = {"k": 1 / 1024**2, "m": 1 / 1024, "g": 1, "t": 1024, "p": 1024**2}
+
+
+def gib_of(size: object) -> float | None:
+    """GiB of ``10``, ``10Gi`` or ``1TB``; None where that is no size."""
+    found = _SIZE.match(str(size))
+    return int(found[1]) * _GIB[(found[2] or "g")[0].lower()] if found else None
 
 
 class VolumeMount(Short):

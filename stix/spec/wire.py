@@ -9,6 +9,7 @@ from pydantic import BaseModel, SecretStr
 from stix.spec.exact import Exact, given
 from stix.spec.models import PipelineSpec, Resources, StageSpec
 from stix.spec.short import Short
+from stix.spec.volumes import VolumeMount
 from stix.spec.yaml.write import dump
 
 VERSION = 1
@@ -62,7 +63,7 @@ def _plain(value: Any) -> Any:
 
 
 def _given(model: BaseModel) -> list[tuple[str, Any]]:
-    if isinstance(model, Exact):
+    if isinstance(model, Exact | VolumeMount):
         # What is written here matters to SkyPilot's form, so no default is added to it.
         return list(given(model).items())
     out = []

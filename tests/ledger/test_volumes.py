@@ -15,10 +15,11 @@ async def state(ledger: Any, name: str = "data") -> str:
 
 
 async def test_the_first_of_a_name_stays(ledger: Any) -> None:
-    first = await ledger.add_volume(DATA)
+    first, new = await ledger.add_volume(DATA)
+    assert new
     assert (first.state, first.id, first.used_by) == ("creating", "", [])
     again = await ledger.add_volume(replace(DATA, size_gib=20.0, region="other"))
-    assert again == first
+    assert again == (first, False)
     await ledger.volume_made("data", "ns/data", None, None)
     row = (await ledger.volumes())[0]
     assert (row.state, row.id, row.size_gib, row.config) == ("ready", "ns/data", 10.0, {"a": 1})

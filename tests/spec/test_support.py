@@ -24,10 +24,9 @@ REFUSED: list[dict[str, Any]] = [
     {"pool": {"workers": 2}},
     {"config": {"docker": {"run_options": "-v"}}},
     {"event_callback": "echo"},
-    {"volumes": {"/mnt": "vol"}},
+    {"volumes": {"/mnt": {"host_path": "/x"}}},
     {"managed_secrets": ["secrets:A"]},
     {"api_server_access": True},
-    {"workdir": {"url": "https://example.com/a", "ref": "main"}},
     {"file_mounts": {"/d": {"source": "s3://b", "mode": "MOUNT"}}},
     {"file_mounts": {"/d": {"source": "s3://b", "mode": "MOUNT_CACHED"}}},
     {"file_mounts": {"/d": {"name": "bucket", "mode": "COPY"}}},
@@ -70,7 +69,7 @@ def test_what_acts_passes() -> None:
         secrets=["T"],
         api_server_access=False,
         config={},
-        volumes={},
+        volumes={"/v": {"name": "v", "sub_path": "a"}},
     )
     assert refusals(stage) == []
 
@@ -110,7 +109,8 @@ file_mounts:
 ---
 name: b
 run: x
-volumes: {/v: v}
+volumes: {/v: {host_path: /x}}
+resources: {infra: slurm}
 """
     loaded = load_text(text, "g.yaml", Overrides())
     found = [loaded.locate(p) for p in pipeline_refusals(loaded.pipeline)]
@@ -119,5 +119,5 @@ volumes: {/v: v}
         (3, "termination_delay"),
         (8, "resources.priority"),
         (10, "file_mounts./d"),
-        (14, "volumes"),
+        (14, "volumes./v.host_path"),
     ]

@@ -12,14 +12,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from stix.clouds.errors import CloudError
+from stix.clouds.errors import CloudError, VolumeInUse
 from stix.errors import StixError, UsageError
 from stix.ledger import LedgerUnavailable, NotFound, WrongState
 from stix.plan.answer import Unmet
 from stix.plan.choose import Unplaced
 from stix.plan.joint import JointError
 from stix.plan.place import PlanError
-from stix.server.api import artifacts, clouds, estate, logs, plan, runs, submit, system
+from stix.server.api import artifacts, clouds, estate, logs, plan, runs, submit, system, volumes
 from stix.server.context import Context
 from stix.server.sweeper import Sweeper
 from stix.spec.problems import Problem, SpecErrors
@@ -41,6 +41,7 @@ _STATUS: tuple[tuple[type[StixError], int], ...] = (
     (JointError, 422),
     (Unmet, 422),
     (LedgerUnavailable, 503),
+    (VolumeInUse, 409),
     (CloudError, 502),
 )
 
@@ -69,7 +70,7 @@ def create_api(context: Context) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _failed)
-    for part in (system, submit, plan, runs, logs, artifacts, clouds, estate):
+    for part in (system, submit, plan, runs, logs, artifacts, clouds, estate, volumes):
         app.include_router(part.router, prefix=ROOT)
     return app
 

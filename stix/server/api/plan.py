@@ -20,6 +20,7 @@ from stix.plan.place import PlanError
 from stix.server.api.submit import read_spec
 from stix.server.api.system import Here
 from stix.server.survey import CloudReport, survey
+from stix.server.volumewants import demand_volumes
 from stix.spec.models import PipelineSpec
 
 router = APIRouter()
@@ -51,13 +52,16 @@ class PlanRequest(BaseModel):
 async def plan(context: Here, body: PlanRequest) -> Any:
     """Where each stage would run now, and at what price."""
     pipeline = read_spec(body.spec)
+    volumes = await demand_volumes(context, pipeline)
     found, known = await asyncio.gather(survey(context), learned(context.ledger, pipeline.name))
     silent = {
         cloud.name: cloud.error
         for cloud in found
         if cloud.error is not None and cloud.state != "unset"
     }
-    given = Given(history=known.history, zones=known.zones, silent=silent, now=time.time())
+    given = Given(
+        history=known.history, zones=known.zones, silent=silent, now=time.time(), volumes=volumes
+    )
     asked = Asked(
         goal=Goal(body.minimize, body.deadline, body.budget),
         given=given,

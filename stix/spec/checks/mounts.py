@@ -12,10 +12,8 @@ from stix.spec.mountconfig import StorageConfig
 from stix.spec.problems import Path, Problem, choose, error, warning
 from stix.spec.storage import DISK, StorageMount, is_url
 from stix.spec.variables import FIELDS, names
-from stix.spec.volumes import SUB_PATH, VolumeMount
+from stix.spec.volumes import SUB_PATH, VolumeMount, gib_of
 
-_SIZE = re.compile(r"([0-9]+)\s*([kmgtp][bi])?\Z", re.IGNORECASE | re.ASCII)
-_GIB = {"k": 1 / 1024**2, "m": 1 / 1024, "g": 1, "t": 1024, "p": 1024**2}
 _DISK_WORDS = {
     "disk_tier": ("low", "medium", "high", "ultra", "best"),
     "storage_type": ("network", "instance"),
@@ -178,8 +176,7 @@ def volumes(at: Path, stage: StageSpec) -> Iterator[Problem]:
 
 
 def _new(at: Path, volume: VolumeMount) -> Iterator[Problem]:
-    found = _SIZE.match(str(volume.size))
-    if found is None or int(found[1]) * _GIB[(found[2] or "g")[0].lower()] < 1:
+    if (gib_of(volume.size) or 0) < 1:
         fix = "write whole GiB from 1, or text such as 10Gi"
         yield error((*at, "size"), "this is not the size of a volume", fix)
     if volume.type and volume.type.lower() != "k8s-pvc":
