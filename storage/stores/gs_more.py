@@ -40,6 +40,7 @@ _SOURCE = (
     "requests and other places are estimates"
 )
 _AS_OF = "2026-09-20"
+_CONNECTIONS = 64
 _SCOPES = ("https://www.googleapis.com/auth/devstorage.read_write",)
 
 
@@ -57,6 +58,7 @@ class GsAbilities:
 
     def make_client(self) -> Any:
         from google.cloud.storage import Client
+        from requests.adapters import HTTPAdapter
 
         o = self._options
         more: dict[str, Any] = {}
@@ -64,7 +66,13 @@ class GsAbilities:
             more["client_options"] = {"api_endpoint": o.endpoint_url}
         if o.project or o.endpoint_url:
             more["project"] = o.project or "none"
-        return Client(credentials=o.credentials(), **more)
+        client = Client(credentials=o.credentials(), **more)
+        # A copy has more threads than the ten connections that are kept by default.
+        if not getattr(client._http, "is_mtls", False):
+            adapter = HTTPAdapter(pool_maxsize=_CONNECTIONS)
+            for scheme in ("https://", "http://"):
+                client._http.mount(scheme, adapter)
+        return client
 
     def _client(self) -> Any:
         with self.errors("gs://"):
@@ -101,7 +109,9 @@ class GsAbilities:
 
         with self.errors(url):
             try:
-                self._blob(url).upload_from_string(data, if_generation_match=int(version))
+                self._blob(url).upload_from_string(
+                    data, if_generation_match=int(version), checksum="crc32c"
+                )
             except (PreconditionFailed, NotFound):
                 return False
         return True

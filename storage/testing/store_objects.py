@@ -38,6 +38,14 @@ NAMES = {
     "long": "n" * 200,
     "decomposed": "e\u0301te\u0301",
 }
+ENDS = {
+    "return": b"ends in\r",
+    "line feed": b"ends in\n",
+    "both": b"ends in\r\n",
+    "blank": b"ends in a blank ",
+    "boundary": b"such as\n--==0==--\nand\r\n--boundary--\r\n on the wire",
+}
+"""What a client or a server that frames content by lines may lose or take for its own."""
 RANGES = {
     "first byte": (0, 1),
     "all": (0, 16384),
@@ -92,6 +100,11 @@ def keeps_every_byte(at: At) -> None:
     data = bytes(range(256)) + b"\r\n\n\0" * 3
     at.put("bytes", data)
     assert at.get("bytes") == data
+
+
+def keeps_every_end(at: At, data: bytes) -> None:
+    at.put("end", data)
+    assert at.get("end") == data
 
 
 def keeps_every_size(at: At, size: int) -> None:
@@ -263,6 +276,7 @@ CHECKS: tuple[Check, ...] = (
     Check(put_replaces_by_more),
     Check(another_client_sees_it_at_once),
     Check(keeps_every_byte),
+    *each(keeps_every_end, "data", ENDS),
     *each(keeps_every_size, "size", SIZES),
     *each(keeps_odd_names, "name", NAMES),
     Check(names_differ_by_case),

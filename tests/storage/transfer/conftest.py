@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.storage.transfer.ends import Place, open_place
+from tests.storage.transfer.ends import LARGE, Place, Seeded, open_place, put, tree
 from tests.support.s3 import s3_server
 
 __all__ = ["s3_server"]
@@ -24,3 +24,22 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
             return running[kind]()
 
         yield place
+
+
+@pytest.fixture(scope="session")
+def seeded(
+    servers: Callable[[str], Place], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str, int], Seeded]:
+    """A tree with so many small files and a large one in a store; made once, and only read."""
+    made: dict[tuple[str, int], Seeded] = {}
+
+    def seed(kind: str, small: int) -> Seeded:
+        if (kind, small) not in made:
+            here = tmp_path_factory.mktemp(f"tree-{small}")
+            there = tree(here, small, LARGE)
+            place = servers(kind)
+            put(here, place, "source", tmp_path_factory.mktemp("state"))
+            made[kind, small] = Seeded(place, there)
+        return made[kind, small]
+
+    return seed

@@ -17,6 +17,7 @@ from tests.support import azurite, gcs, sftp
 from tests.support.s3 import serve
 
 STORES = ["file", "s3", "az", "gs", "sftp"]
+LARGE = 3 * PIECE + 12_345
 _COUNT = itertools.count()
 
 
@@ -36,10 +37,24 @@ class Place:
         root = store.path(self.at(name)).strip("/")
         filesystem = store.filesystem()
         found = filesystem.find(store.path(self.at(name)))
+        read = filesystem.cat(found) if found else {}
         return {
-            str(path).strip("/").removeprefix(root).lstrip("/"): sha256(filesystem.cat_file(path))
-            for path in found
+            str(path).strip("/").removeprefix(root).lstrip("/"): sha256(data)
+            for path, data in read.items()
         }
+
+
+@dataclass(frozen=True)
+class Seeded:
+    """``source`` below a place, and the SHA-256 of each of its files by name."""
+
+    place: Place
+    there: Mapping[str, str]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        return LARGE + sum(number % 300 for number in range(len(self.there) - 1))
 
 
 @contextmanager
@@ -86,6 +101,3 @@ def _write(path: Path, data: bytes) -> str:
 
 def put(source: Path, place: Place, name: str, state: Path) -> None:
     copy(str(source), place.at(name), Options(target=place.options, state=state))
-
-
-LARGE = 3 * PIECE + 12_345

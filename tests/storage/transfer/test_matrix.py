@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from stix.storage.transfer import PIECE, Options, copy
-from tests.storage.transfer.ends import LARGE, STORES, Place, put, tree
+from tests.storage.transfer.ends import STORES, Place, Seeded, put, tree
 
 FAST = {("file", other) for other in STORES} | {(other, "file") for other in STORES}
 FAST |= {("s3", "s3"), ("az", "s3"), ("s3", "sftp")}
@@ -46,25 +46,29 @@ print("done", flush=True)
 """
 
 
-def _seed(servers: Callable[[str], Place], kind: str, here: Path, state: Path) -> Place:
-    place = servers(kind)
-    put(here, place, "source", state)
-    return place
+SMALL = [60, pytest.param(2000, marks=[pytest.mark.full, pytest.mark.timeout(1200)])]
 
 
+@pytest.mark.parametrize("small", SMALL)
 @pytest.mark.parametrize(("source", "target"), _pairs(FAST))
-@pytest.mark.parametrize("small", [60, pytest.param(2000, marks=pytest.mark.full)])
 def test_a_copy_is_the_same(
-    servers: Callable[[str], Place], tmp_path: Path, source: str, target: str, small: int
+    servers: Callable[[str], Place],
+    seeded: Callable[[str, int], Seeded],
+    tmp_path: Path,
+    source: str,
+    target: str,
+    small: int,
+    record_property: Callable[[str, object], None],
 ) -> None:
-    there = tree(tmp_path / "tree", small, LARGE)
     state = tmp_path / "state"
-    one, other = _seed(servers, source, tmp_path / "tree", state), servers(target)
-    options = Options(source=one.options, target=other.options, state=state, verify=True, workers=4)
+    seed, other = seeded(source, small), servers(target)
+    one = seed.place
+    options = Options(source=one.options, target=other.options, state=state, verify=True)
     done = copy(one.at("source"), other.at("copy"), options)
+    record_property("seconds", round(done.seconds, 2))
     assert (done.files, done.skipped) == (small + 1, 0)
-    assert done.new_bytes == done.bytes
-    assert other.contents("copy") == there
+    assert done.new_bytes == done.bytes == seed.size
+    assert other.contents("copy") == seed.there
     again = copy(one.at("source"), other.at("copy"), options)
     assert (again.new_bytes, again.skipped) == (0, small + 1)
     assert not state.exists() or not list(state.iterdir())
@@ -97,20 +101,31 @@ def _killed_after(given: dict[str, object], least: int, seed: int) -> int:
 
 @pytest.mark.parametrize(("source", "target"), _pairs(KILLED))
 @pytest.mark.parametrize(
-    "seeds", [range(1), pytest.param(range(1, 10), marks=pytest.mark.full)], ids=["one", "more"]
+    "seeds",
+    [
+        range(1),
+        pytest.param(range(1, 10), marks=[pytest.mark.full, pytest.mark.timeout(1200)]),
+    ],
+    ids=["one", "more"],
 )
 def test_a_killed_copy_goes_on(
-    servers: Callable[[str], Place], tmp_path: Path, source: str, target: str, seeds: range
+    servers: Callable[[str], Place],
+    seeded: Callable[[str, int], Seeded],
+    tmp_path: Path,
+    source: str,
+    target: str,
+    seeds: range,
+    record_property: Callable[[str, object], None],
 ) -> None:
-    there = tree(tmp_path / "tree", 20, LARGE)
     state = tmp_path / "state"
-    place = _seed(servers, source, tmp_path / "tree", state)
+    seed = seeded(source, 20)
+    place, there = seed.place, seed.there
     old = tmp_path / "old"
     before = tree(old, 0, 2 * PIECE + 1)
-    for seed in seeds:
+    again = []
+    for number in seeds:
         other = servers(target)
         put(old, other, "copy", state)
-        total = sum((tmp_path / "tree" / name).stat().st_size for name in there)
         # At 48 MB/s the copy takes half a second: the kill meets it while it works.
         given = {
             "source": place.at("source"),
@@ -120,8 +135,8 @@ def test_a_killed_copy_goes_on(
             "state": str(state),
             "limit": 48e6,
         }
-        least = random.Random(seed).randrange(PIECE, total - PIECE)
-        told = _killed_after(given, least, seed)
+        least = random.Random(number).randrange(PIECE, seed.size - PIECE)
+        told = _killed_after(given, least, number)
         assert least <= told
         left = other.contents("copy")
         assert left["large.bin"] in {there["large.bin"], before["large.bin"]}
@@ -130,3 +145,5 @@ def test_a_killed_copy_goes_on(
         done = copy(place.at("source"), other.at("copy"), options)
         assert done.new_bytes < done.bytes, "all was read again"
         assert other.contents("copy") == there
+        again.append(round(done.new_bytes / done.bytes, 2))
+    record_property("read-again", again)
