@@ -28,7 +28,7 @@ class VolumeKind:
         shared: Several nodes can have it at once.
         shared_by: An option and the values of it with which several can, where not all can.
         per_node: How many a node can have; None for any number.
-        config: Options that act.
+        config: Options that act, each with the values that it may have; any where there are none.
         existing: One that others made can be used.
     """
 
@@ -41,7 +41,7 @@ class VolumeKind:
     shared: bool = True
     shared_by: tuple[str, ...] = ()
     per_node: int | None = None
-    config: tuple[str, ...] = ()
+    config: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     existing: bool = True
 
     def shares(self, config: Mapping[str, Any]) -> bool:

@@ -26,15 +26,9 @@ from stix.clouds.config import HOME_TAG, TOKEN_TAG, CloudConfig
 from stix.clouds.errors import AuthError, CloudError, InvalidRequest, NodeGone, TransientError
 from stix.clouds.kubernetes import kubeconfig
 from stix.clouds.kubernetes.api import KubeApi, Object
+from stix.clouds.kubernetes.claims import Claims
 from stix.clouds.kubernetes.making import Making, end, events_of, pod_path
-from stix.clouds.kubernetes.pods import (
-    BASE,
-    WISH_LABEL,
-    Wish,
-    label_value,
-    numbers,
-    wish_of,
-)
+from stix.clouds.kubernetes.pods import BASE, WISH_LABEL, Wish, label_value, numbers, wish_of
 from stix.clouds.kubernetes.reading import (
     created_of,
     end_words,
@@ -69,13 +63,14 @@ RIGHTS = (
 )
 
 
-class KubernetesCloud:
+class KubernetesCloud(Claims):
     """Pods in the contexts of a kubeconfig. Needs no SDK: HTTP and WebSocket suffice."""
 
     name = "kubernetes"
     opt_in = True
     container_image = True
     disk_size = True
+    new_volumes = True
 
     def __init__(self, config: CloudConfig) -> None:
         self._config = config
@@ -128,6 +123,7 @@ class KubernetesCloud:
                     self._settings,
                     await self._labels(api),
                 )
+                await self.demand_claims(api, request)
                 made = await Making(api, wish).make()
                 return [node_of(each, api.place.context) for each in made]
 

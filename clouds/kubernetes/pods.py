@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from stix.clouds.base import CreateRequest
 from stix.clouds.errors import InvalidRequest
 from stix.clouds.kubernetes.api import CONTAINER, Object
+from stix.clouds.kubernetes.claimspec import mounts_of, volumes_of
 from stix.clouds.kubernetes.settings import Settings
 from stix.clouds.kubernetes.sizes import (
     ARCH_LABEL,
@@ -115,7 +116,11 @@ def pod(wish: Wish, rank: int) -> Object:
         "subdomain": wish.service,
         "securityContext": _pod_security(settings),
         "containers": [_container(wish)],
-        "volumes": [{"name": "stix", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}],
+        "volumes": [
+            {"name": "stix", "emptyDir": {}},
+            {"name": "tmp", "emptyDir": {}},
+            *volumes_of(wish.request.volumes, wish.labels()),
+        ],
         "affinity": {"nodeAffinity": _affinity(wish)},
         "tolerations": _tolerations(wish),
     }
@@ -152,6 +157,7 @@ def _container(wish: Wish) -> Object:
         "volumeMounts": [
             {"name": "stix", "mountPath": BASE},
             {"name": "tmp", "mountPath": "/tmp"},
+            *mounts_of(request.volumes, BASE),
         ],
         "securityContext": security,
     }

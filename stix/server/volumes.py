@@ -7,7 +7,7 @@ that nobody knows.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, cast
@@ -20,7 +20,7 @@ from stix.engine.volumes import wish_of
 from stix.errors import StixError
 from stix.ledger import NewVolume, NotFound, VolumeRow
 from stix.server.context import Context
-from stix.spec.problems import Problem, SpecErrors, choose, error
+from stix.spec.problems import Path, Problem, SpecErrors, choose, error
 from stix.spec.volumefile import VolumeFile
 from stix.spec.words import places
 
@@ -137,7 +137,7 @@ class VolumeBook:
 
     async def _wanted(self, file: VolumeFile) -> NewVolume:
         known = _kind_of(file)
-        problems = [*_sized(file, known.kind), *_options(file, known.kind)]
+        problems = [*_sized(file, known.kind), *options_of(("config",), file.config, known.kind)]
         cloud, region, zone = places.split(file.infra)
         if cloud not in (None, known.cloud):
             said = f"a volume of type {file.type} is in {known.cloud}, and not in {cloud}"
@@ -206,14 +206,17 @@ def _sized(file: VolumeFile, kind: VolumeKind) -> list[Problem]:
     return []
 
 
-def _options(file: VolumeFile, kind: VolumeKind) -> list[Problem]:
-    out = []
-    for key in file.config:
-        if key not in kind.config:
-            fix = choose(key, kind.config) if kind.config else "remove config"
+def options_of(at: Path, config: Mapping[str, Any], kind: VolumeKind) -> Iterator[Problem]:
+    """Options that do not act on volumes of a kind."""
+    for key, value in config.items():
+        allowed = kind.config.get(key)
+        if allowed is None:
+            fix = choose(key, [*kind.config]) if kind.config else "remove it"
             said = f"the option {key} does not act on {kind.what}"
-            out.append(error(("config", key), said, fix, on_key=True))
-    return out
+            yield error((*at, key), said, fix, on_key=True)
+        elif allowed and value not in allowed:
+            said = f"{key} of {kind.what} cannot be {value!r}"
+            yield error((*at, key), said, choose(str(value), allowed))
 
 
 def _changes(there: VolumeRow, wanted: NewVolume) -> list[Problem]:

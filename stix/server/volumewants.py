@@ -9,7 +9,7 @@ from stix.engine.volumes import names_in, where_of
 from stix.ledger import VolumeRow
 from stix.plan.where import Where
 from stix.server.context import Context
-from stix.server.volumes import Known, known_kinds
+from stix.server.volumes import Known, known_kinds, options_of
 from stix.spec.models import PipelineSpec, StageSpec
 from stix.spec.problems import Path, Problem, SpecErrors, choose, error, nearest
 from stix.spec.volumes import VolumeMount, gib_of
@@ -56,15 +56,13 @@ def _new(at: Path, mount: VolumeMount, kinds: Mapping[str, Known]) -> Iterator[P
     if known is None or not known.kind.new:
         can = sorted(name for name, each in kinds.items() if each.kind.new)
         said = f"a new volume of a node cannot be of type {word!r}"
-        yield error((*at, "type"), said, choose(word, can))
+        fix = choose(word, can) if can else "make one by stix volumes apply, and name it"
+        yield error((*at, "type"), said, fix)
         return
     if (size := gib_of(mount.size) or 0.0) < known.kind.least_gib:
         fix = f"write size: {known.kind.least_gib:g}"
         yield error((*at, "size"), f"{known.kind.what} of {size:g} GiB is too small", fix)
-    for key in mount.config or {}:
-        if key not in known.kind.config:
-            said = f"the option {key} does not act on {known.kind.what}"
-            yield error((*at, "config", key), said, choose(key, known.kind.config), on_key=True)
+    yield from options_of((*at, "config"), mount.config or {}, known.kind)
 
 
 def _named(at: Path, mount: VolumeMount, rows: Mapping[str, VolumeRow]) -> Iterator[Problem]:

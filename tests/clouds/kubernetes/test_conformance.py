@@ -13,6 +13,7 @@ from stix.clouds.config import CloudConfig
 from stix.clouds.kubernetes import KubernetesCloud
 from stix.clouds.testing.bench import Bench
 from stix.clouds.testing.suite import CloudConformance
+from stix.clouds.volumes import VolumeWish
 from stix.plan.offers import Demand, Offer
 from tests.support.kube.double import TOKEN, KubeDouble, node
 from tests.support.kube.fixture import kube_double
@@ -69,6 +70,7 @@ class TestKubernetes(CloudConformance):
             faults=KubeFaults(kube),
             spot_offer=spot,
             secrets=[TOKEN],
+            volume=VolumeWish("", "k8s-pvc", "test", size_gib=2.0),
             reasons={"has_a_way_in": "commands go by exec, not by SSH"},
         )
         kube.clear()

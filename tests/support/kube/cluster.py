@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.support.kube.disks import CLAIMS, Disks
 from tests.support.kube.sandbox import Sandbox
 from tests.support.kube.scheduling import live, place, quantity, requests
 from tests.support.kube.store import Change, Object, Refusal, Store, now
@@ -53,7 +54,8 @@ class Cluster:
     _addresses: int = 0
 
     def __post_init__(self) -> None:
-        self.store.listeners.append(self._changed)
+        self.disks = Disks(self.store)
+        self.store.listeners += [self.disks.changed, self._changed]
         for name in ("default", "kube-system"):
             self.store.add("namespaces", "", {"metadata": {"name": name}})
 
@@ -67,6 +69,8 @@ class Cluster:
         """
         if plural == "services":
             self._fill_service(body)
+        if plural == CLAIMS:
+            self.disks.admit(body)
         if plural != "pods":
             return
         name = body.get("metadata", {}).get("name", "")
@@ -131,6 +135,8 @@ class Cluster:
         name, words = place(pod, self._nodes(), self._pods())
         if pod["metadata"]["uid"] in self._stuck:
             name, words = "", "0/1 nodes are available: 1 Insufficient cpu."
+        if missing := self.disks.lacking(pod):
+            name, words = "", f"0/1 nodes are available: {missing}."
         if name:
             pod["spec"]["nodeName"] = name
             self.condition(pod, "PodScheduled", "True")
@@ -188,7 +194,7 @@ class Cluster:
             self._runs(pod)
             return
         try:
-            sandbox = await Sandbox.start(pod)
+            sandbox = await Sandbox.start(pod, self.disks.folders(pod))
         except RuntimeError as error:
             self.waiting(pod, "CreateContainerError", str(error))
             return
@@ -352,6 +358,7 @@ class Cluster:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for sandbox in list(self.sandboxes.values()):  # one that was just starting
             await sandbox.kill()
+        self.disks.close()
 
     def _pods(self) -> list[Object]:
         return [item for (kind, _, _), item in self.store.objects.items() if kind == "pods"]

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Process 1 of one pod: an own root (overlay on tmpfs), then the container's command as its user.
-# Needs STATE, NAME, VOLUMES, USER_ID, GROUP_ID, FS_GROUP, READ_ONLY in the environment.
+# Needs STATE, NAME, VOLUMES, FOLDERS, USER_ID, GROUP_ID, FS_GROUP, READ_ONLY in the environment.
 # Says "ready" on its standard output when commands can run.
 set -e
 mount --make-rprivate /
@@ -18,6 +18,10 @@ mount -t tmpfs -o mode=700 home "$root/root"
 for volume in $VOLUMES; do
   mkdir -p "$root$volume"
   mount -t tmpfs -o "mode=2777,gid=$FS_GROUP" volume "$root$volume"
+done
+for folder in $FOLDERS; do
+  mkdir -p "$root${folder%%=*}"
+  mount --bind "${folder#*=}" "$root${folder%%=*}"
 done
 hostname "$NAME"
 [ "$READ_ONLY" = yes ] && mount -o remount,ro "$root"

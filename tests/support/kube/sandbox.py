@@ -44,8 +44,11 @@ class Sandbox:
     drain: asyncio.Task[None] | None = None
 
     @classmethod
-    async def start(cls, pod: Mapping[str, Any]) -> Sandbox:
+    async def start(cls, pod: Mapping[str, Any], folders: Mapping[str, str]) -> Sandbox:
         """Run the container's command; commands can be executed when this returns.
+
+        Args:
+            folders: Path of a mount to the folder of this machine that is there.
 
         Raises:
             RuntimeError: this machine did not make the namespaces.
@@ -56,11 +59,14 @@ class Sandbox:
         name = pod["spec"].get("hostname") or pod["metadata"]["name"]
         env = {"PATH": PATH, "HOME": "/root", "HOSTNAME": name}
         env |= {e["name"]: e["value"] for e in container.get("env", ()) if "value" in e}
+        paths = [m["mountPath"] for m in container.get("volumeMounts", ())]
+        paths = [path for path in paths if path not in folders]
         state = Path(tempfile.mkdtemp(prefix="stix-pod-"))
         settings = {
             "STATE": str(state),
             "NAME": name,
-            "VOLUMES": " ".join(m["mountPath"] for m in container.get("volumeMounts", ())),
+            "VOLUMES": " ".join(paths),
+            "FOLDERS": " ".join(f"{path}={folder}" for path, folder in folders.items()),
             "USER_ID": str(user),
             "GROUP_ID": str(group),
             "FS_GROUP": str(context.get("fsGroup", 0)),

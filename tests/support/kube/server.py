@@ -12,6 +12,7 @@ from aiohttp import web
 
 from tests.support.kube import discovery
 from tests.support.kube.cluster import Cluster
+from tests.support.kube.disks import CLAIMS
 from tests.support.kube.execute import PROTOCOLS, execute
 from tests.support.kube.faults import Fault, Numbered
 from tests.support.kube.store import KINDS, Change, Object, Refusal, Store, merge, selector
@@ -214,6 +215,8 @@ class ApiServer:
             raise Refusal(409, "Conflict", "the UID in the precondition does not match")
         if plural == "pods":
             self.cluster.delete(item, None if grace is None else float(grace))
+        elif plural == CLAIMS:
+            self.cluster.disks.delete(item)
         else:
             self._store.remove(plural, item)
         return web.json_response(item)
