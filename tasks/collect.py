@@ -16,13 +16,13 @@ from stix.clouds.base import Node
 from stix.engine.runtime import ATTEMPT, Attempt
 from stix.recovery.events import UserError
 from stix.remote.base import ConnectionLost, Runner
-from stix.remote.local import LocalRunner
 from stix.secrets import Redactor
 from stix.storage.artifacts import Stored
 from stix.storage.base import StorageError
 from stix.tasks.environment import output_path, result_path
 from stix.tasks.failures import StepFailed
 from stix.tasks.jobs import client_of, reach_again, runner_of
+from stix.tasks.push import push
 
 RESULT_LIMIT = 256 * 1024
 
@@ -47,28 +47,22 @@ async def _gather(attempt: Attempt) -> tuple[dict[str, str], dict[str, Any]]:
     runner = await runner_of(attempt, head)
     outputs: dict[str, str] = {}
     for name in attempt.spec.outputs:
-        stored = await _store_output(attempt, runner, name, output_path(head, attempt, name))
+        stored = await _store_output(attempt, runner, head, name, output_path(head, attempt, name))
         await _record(attempt, stored, name, "output")
         outputs[name] = stored.digest
     return outputs, await _read_result(attempt, runner, head)
 
 
-async def _store_output(attempt: Attempt, runner: Runner, name: str, path: str) -> Stored:
+async def _store_output(
+    attempt: Attempt, runner: Runner, head: Node, name: str, path: str
+) -> Stored:
     """Put one output into the store.
 
     Raises:
         StepFailed: the command ended well without making it.
     """
-    store = attempt.store
     try:
-        if isinstance(runner, LocalRunner):
-            if not Path(path).exists():
-                raise FileNotFoundError(path)
-            return await asyncio.to_thread(store.put_path, path)
-        with tempfile.TemporaryDirectory(prefix="stix-collect-") as folder:
-            here = Path(folder) / Path(path).name
-            await runner.get(path, here)
-            return await asyncio.to_thread(store.put_path, here)
+        return await push(attempt, head, runner, path)
     except FileNotFoundError as error:
         declared = attempt.spec.outputs[name].path
         message = f"output {name!r} is missing: the command made no {declared}"

@@ -15,12 +15,10 @@ from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from stix.clouds.base import Node
-from stix.engine.runtime import Attempt
 from stix.remote.agent import HostAgent
 from stix.remote.base import Runner
 from stix.remote.local import LocalRunner
 from stix.storage.base import Signed
-from stix.tasks.jobs import runner_of
 
 CALLS_AT_ONCE = 3
 """Of those that move data: sshd allows ten sessions for all purposes."""
@@ -71,9 +69,9 @@ def host_of(node: Node) -> Host:
     return _known.setdefault(asyncio.get_running_loop(), {}).setdefault(key, Host(base))
 
 
-async def agent_of(attempt: Attempt, node: Node) -> HostAgent:
+def agent_of(runner: Runner, node: Node) -> HostAgent:
     """The agent's commands on the node's host."""
-    return HostAgent(await runner_of(attempt, node), host_of(node).base)
+    return HostAgent(runner, host_of(node).base)
 
 
 def _loopback(host: str) -> bool:

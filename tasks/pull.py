@@ -114,7 +114,7 @@ class Pull:
         self.reading = self.attempt.store.reading(self.digest)
         self.manifest: Manifest = await asyncio.to_thread(self.reading.manifest)
         self.moved.bytes = self.manifest.bytes
-        self.agent = await agent_of(self.attempt, self.node)
+        self.agent = agent_of(self.runner, self.node)
         try:
             await self._rounds()
         except AgentError as error:

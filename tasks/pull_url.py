@@ -38,7 +38,7 @@ async def pull_url(attempt: Attempt, node: Node, url: str, target: str) -> Moved
     first = await asyncio.to_thread(_sign, store, url, entries[:1])
     if not first or not host.may_reach(runner, next(iter(first.values()))):
         return None
-    agent = await agent_of(attempt, node)
+    agent = agent_of(runner, node)
     left, moved, stalls = list(entries), Moved(bytes=sum(one.size for one in entries)), 0
     while left:
         batch = left[:AT_ONCE]

@@ -141,7 +141,7 @@ def push(request: dict[str, Any]) -> dict[str, Any]:
             return
         data = _piece(os.path.join(path, part["file"]) if part["file"] else path, part)
         web.put(part["url"], part["headers"], data)
-        tally.count("sent", len(data))
+        tally.count("pushed", len(data))
         sent.append(part["chunk"])
 
     try:
