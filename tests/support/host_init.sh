@@ -19,7 +19,9 @@ for shown in $SHOWN; do
   mkdir -p "$root/run/shown$shown"
   mount --rbind "$shown" "$root/run/shown$shown"
 done
-if [ -n "$kept" ]; then
+if [ -d "$STATE/roomy" ]; then
+  mount --bind "$STATE/roomy" "$root/root"
+elif [ -n "$kept" ]; then
   mkdir -p -m 700 "$top/home"
   mount --bind "$top/home" "$root/root"
 else

@@ -45,6 +45,7 @@ class Image:
         user: Somebody besides root to log in as.
         authorized: Public keys that may, in place of the farm's own.
         keeps: Its root and its homes are as they were after the next boot.
+        roomy: The home of root lies on the disk of this machine, not in its memory.
     """
 
     path: str = DEFAULT_PATH
@@ -54,6 +55,7 @@ class Image:
     user: str = ""
     authorized: tuple[str, ...] = ()
     keeps: bool = False
+    roomy: bool = False
 
 
 @dataclass
@@ -173,6 +175,8 @@ class HostFarm:
         if image.authorized:
             (host.state / "authorized_keys").write_text("\n".join(image.authorized) + "\n")
         self._hosts[name] = host
+        if image.roomy:
+            (host.state / "roomy").mkdir(mode=0o700)
         if image.keeps:
             top = host.state / "m"
             top.mkdir()

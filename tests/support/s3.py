@@ -96,7 +96,7 @@ def weed() -> str | None:
 
 
 @contextmanager
-def serve(folder: Path) -> Iterator[S3Server]:
+def serve(folder: Path, address: str = "127.0.0.1") -> Iterator[S3Server]:
     """Run a server with its data in ``folder`` and end it, with all of its ports free again."""
     program = weed()
     if program is None:
@@ -108,12 +108,14 @@ def serve(folder: Path) -> Iterator[S3Server]:
         ports = _free_ports(8)
         log = (folder / "weed.log").open("wb")
         with log:
+            secrets_of = {key: secret, "stix-reader": reader}
+            command = _command(program, folder, ports, secrets_of, signing)
             process = subprocess.Popen(
-                _command(program, folder, ports, {key: secret, "stix-reader": reader}, signing),
+                [*command, f"-ip={address}", f"-ip.bind={address}"],
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        server = S3Server(f"http://127.0.0.1:{ports[0]}", key, secret, "stix-test", reader, signing)
+        server = S3Server(f"http://{address}:{ports[0]}", key, secret, "stix-test", reader, signing)
         if _ready(process, server):
             break
         _end(process)
@@ -153,8 +155,6 @@ def _command(
         f"-s3.config={config}",
         f"-s3.iam.config={iam}",
         "-s3.allowDeleteBucketNotEmpty=false",
-        "-ip=127.0.0.1",
-        "-ip.bind=127.0.0.1",
         "-s3.autoCreateBucket=false",
         "-s3.port.iceberg=0",
         "-s3.port.lance=0",
