@@ -47,6 +47,8 @@ _SCHEMA: Mapping[str, Mapping[str, tuple[type, ...]]] = {
         "replicas": (list,),
         "host_cache": _NUMBER,
     },
+    # Seconds; stix.storage.mounts.Bounds says what they bound.
+    "mounts": dict.fromkeys(("mount", "flush", "idle", "connect", "silence", "check"), _NUMBER),
     "server": {
         "idle_minutes": _NUMBER,
         "engines": (int,),

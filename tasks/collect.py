@@ -21,6 +21,7 @@ from stix.storage.artifacts import Stored
 from stix.storage.base import StorageError
 from stix.tasks.environment import output_path, result_path
 from stix.tasks.failures import StepFailed
+from stix.tasks.flush import flush_all
 from stix.tasks.jobs import client_of, reach_again, runner_of
 from stix.tasks.push import push
 
@@ -31,6 +32,7 @@ RESULT_LIMIT = 256 * 1024
 async def collect(run_id: str, stage: str, attempt: int) -> None:
     """Store the declared outputs and the small results of rank 0, and all logs."""
     current = ATTEMPT.get()
+    await flush_all(current)
     head = min(current.nodes, key=lambda node: node.rank)
     while True:
         try:

@@ -17,6 +17,7 @@ from stix.ledger import Fenced
 from stix.recovery.events import NodeLost
 from stix.remote.base import RemoteError
 from stix.tasks.failures import FAILURE
+from stix.tasks.flush import leave_mounts
 from stix.tasks.sync import remove_shared
 
 log = logging.getLogger("stix.engine")
@@ -40,6 +41,7 @@ async def release_nodes(attempt: Attempt, reason: str) -> None:
     the ledger says so.
     """
     attempt.run.runtime.guard.check()
+    await leave_mounts(attempt)
     await _hang_up(attempt)
     await remove_shared(attempt)
     # Where the node was lost, nobody answers: the next attempt need not wait for that.

@@ -12,6 +12,7 @@ from stix.remote.agent import JobStatus
 from stix.tasks.checkpoint import checkpointing
 from stix.tasks.failures import StepFailed
 from stix.tasks.jobs import Command, exit_code_of, run_command
+from stix.tasks.mountwatch import beside_mounts, blame_mounts
 
 
 @task(name="setup", persist_result=False)
@@ -22,6 +23,7 @@ async def setup(run_id: str, stage: str, attempt: int) -> None:
     if script:
         end = await _within_timeout(current, "setup", script)
         if exit_code_of(end) != 0:
+            await blame_mounts(current)
             message = f"setup ended with exit code {exit_code_of(end)}"
             raise StepFailed(SetupFailed(exit_code=exit_code_of(end), detail=message), message)
     await current.finish_step("setup", {"ran": bool(script)})
@@ -36,6 +38,7 @@ async def run(run_id: str, stage: str, attempt: int) -> None:
         message = "the kernel ended it for want of memory"
         raise StepFailed(OutOfMemory(detail=message), message)
     if exit_code_of(end) != 0:
+        await blame_mounts(current)
         message = f"the command ended with exit code {exit_code_of(end)}"
         raise StepFailed(UserError(exit_code=exit_code_of(end), detail=message), message)
     await current.finish_step("run", {"exit_code": 0, "usage": dict(end.usage)})
@@ -51,7 +54,8 @@ async def _within_timeout(attempt: Attempt, kind: str, script: str) -> JobStatus
         left = max(0.0, attempt.steps["clock"]["started"] + timeout - time.time())
     try:
         async with checkpointing(attempt if kind == "run" else None):
-            return await run_command(attempt, Command(kind, script, left))
+            command = run_command(attempt, Command(kind, script, left))
+            return await beside_mounts(attempt, command)
     except TimeoutError as error:
         message = f"the stage was stopped after its timeout of {timeout:g} s"
         raise StepFailed(TimedOut(detail=message), message) from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import posixpath
-import shlex
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -29,6 +28,8 @@ from stix.tasks.checkpoint import latest_checkpoint
 from stix.tasks.environment import checkpoint_path, input_path, work_dir
 from stix.tasks.failures import StepFailed
 from stix.tasks.jobs import client_of, reach_again, runner_of
+from stix.tasks.mounts import is_mount, mount_all, mounts_of
+from stix.tasks.paths import one_per_host, shell_path
 from stix.tasks.pull import Moved, Pull, is_here
 from stix.tasks.pull_url import pull_url
 
@@ -62,6 +63,7 @@ async def sync(run_id: str, stage: str, attempt: int) -> None:
     moved = await asyncio.gather(
         *(_sync_node(current, node, node in hosts) for node in current.nodes)
     )
+    await mount_all(current)
     await current.finish_step("sync", {**await _restore(current), **_told(current, moved)})
 
 
@@ -85,14 +87,6 @@ async def _restore(attempt: Attempt) -> dict[str, Any]:
     return {"checkpoint": facts}
 
 
-def one_per_host(nodes: Sequence[Node]) -> list[Node]:
-    """The first node on each host: what lies outside of the nodes' directories goes there once."""
-    found: dict[str, Node] = {}
-    for node in nodes:
-        found.setdefault(node.address, node)
-    return list(found.values())
-
-
 def deliveries(attempt: Attempt, node: Node) -> list[Delivery]:
     """What has to lie where on ``node``, the working directory first."""
     stage, uploads = attempt.spec, attempt.run.uploads
@@ -108,6 +102,8 @@ def deliveries(attempt: Attempt, node: Node) -> list[Delivery]:
             for sub, digest in parts
         ]
     for target, mount in stage.file_mounts.items():
+        if is_mount(mount):
+            continue
         shared = target.startswith(("/", "~"))
         place = target if shared else posixpath.normpath(posixpath.join(work, target))
         origin = str(mount.copies)
@@ -133,7 +129,9 @@ async def _claim_shared(attempt: Attempt) -> None:
     Raises:
         StepFailed: something of somebody else's lies there.
     """
-    targets = [d.target for d in deliveries(attempt, attempt.nodes[0]) if d.shared]
+    head = attempt.nodes[0]
+    targets = [d.target for d in deliveries(attempt, head) if d.shared]
+    targets += [mount.target for mount in mounts_of(attempt, head) if mount.shared]
     if not targets or SHARED in attempt.steps:
         return
     for node in one_per_host(attempt.nodes):
@@ -206,11 +204,6 @@ async def _materialise(attempt: Attempt, delivery: Delivery, target: Path) -> No
             attempt.store.get(delivery.digest, target, replace=True)
 
     await asyncio.to_thread(write)
-
-
-def shell_path(path: str) -> str:
-    """``path`` quoted for a shell, with a leading ``~/`` left to expand."""
-    return f"~/{shlex.quote(path[2:])}" if path.startswith("~/") else shlex.quote(path)
 
 
 async def _refuse_existing(attempt: Attempt, node: Node, runner: Runner, target: str) -> None:

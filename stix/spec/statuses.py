@@ -13,10 +13,11 @@ from stix.spec.checkpoint import CheckpointSpec
 from stix.spec.edges import InputSpec, OutputSpec
 from stix.spec.estimate import EstimateSpec
 from stix.spec.models import PipelineSpec
+from stix.spec.mountconfig import CacheOptions, MountOptions, StorageConfig
 from stix.spec.recovery import JobRecovery, RecoveryPolicy, Rule
 from stix.spec.resources import Resources
 from stix.spec.stage import StageSpec
-from stix.spec.storage import MODES, StorageMount, is_url
+from stix.spec.storage import DISK, MODES, StorageMount, is_url
 from stix.spec.volumes import VolumeMount
 from stix.spec.words.autostop import Autostop
 from stix.spec.workdir import GitSource
@@ -97,6 +98,8 @@ _COPIED = frozenset(
         *("nebius", "oci", "r2", "s3", "sftp", "vastdata"),
     }
 )
+_MOUNTED = _COPIED - {"file", "hf"}
+_AZURE = ".blob.core.windows.net/"
 _REFERENCE = "secrets:"
 
 
@@ -150,12 +153,21 @@ def _mount(value: Any) -> tuple[str, str]:
     if isinstance(value, str):
         return _source(value)
     mode = str(_held(value, "mode") or "MOUNT").upper()
-    if mode in MODES and mode != "COPY":
-        return "mode MOUNT or MOUNT_CACHED", mode
     source = _held(value, "source")
+    if mode in MODES and mode != "COPY":
+        return _mounted(source, mode) if _held(value, "store") != DISK else ("a disk", mode)
     if isinstance(source, list | tuple):
         return "several sources", ""
     return _source(source)
+
+
+def _mounted(source: Any, mode: str) -> tuple[str, str]:
+    """A bucket, by its URL or by its name."""
+    if not isinstance(source, str) or not is_url(source):
+        return "a mount", mode
+    scheme = source.partition("://")[0].lower()
+    good = scheme in _MOUNTED and (scheme != "https" or _AZURE in source.lower())
+    return ("a mount" if good else "a mount of another store"), scheme
 
 
 def _source(value: Any) -> tuple[str, str]:
@@ -183,11 +195,11 @@ MOUNT = Cases(
             "copies from {value}:// are not made by this release",
             "use a local path, or the URL of a store: s3://, gs://, https:// ...",
         ),
-        "mode MOUNT or MOUNT_CACHED": _value(
-            "mode {value} does not act: buckets are not mounted",
-            "write mode: COPY, or the source as plain text",
-            "mode",
+        "a mount": USED,
+        "a mount of another store": _value(
+            "{value}:// is not mounted", "write mode: COPY, or the source as plain text", "mode"
         ),
+        "a disk": _value("a disk is not attached this way", "name it under volumes", "store"),
         "several sources": _value("one source is needed", "name one path or URL", "source"),
         "no source": _value("one source is needed", "name one path or URL"),
     },
@@ -321,8 +333,8 @@ TABLE: dict[type[Spec], dict[str, Status | Cases]] = {
         ),
     },
     StorageMount: {
-        **_used("source mode"),
-        **dict.fromkeys(("name", "store", "type", "config"), _NO_BUCKETS),
+        **_used("source mode type config"),
+        **dict.fromkeys(("name", "store"), _NO_BUCKETS),
         "persistent": Cases(
             _flag,
             {
@@ -335,6 +347,21 @@ TABLE: dict[type[Spec], dict[str, Status | Cases]] = {
             ("_is_sky_managed", "_force_delete"),
             Cases(_flag, {"true": _NO_BUCKETS, "false": _mapped("the default")}),
         ),
+    },
+    StorageConfig: {
+        **_used("mount_cached mount"),
+        **dict.fromkeys(
+            ("disk_size", "disk_tier", "storage_type", "attach_mode"),
+            _refused("a disk is not attached this way", "name it under volumes"),
+        ),
+    },
+    CacheOptions: _used(
+        "transfers buffer_size vfs_cache_max_size vfs_cache_max_age vfs_read_ahead"
+        " vfs_read_chunk_size vfs_read_chunk_streams vfs_write_back read_only"
+    ),
+    MountOptions: {
+        "read_only": USED,
+        "hf_mount_args": _refused("repositories of Hugging Face are not mounted", "remove it"),
     },
     Autostop: {
         **dict.fromkeys(("idle_minutes", "down", "wait_for"), _END),

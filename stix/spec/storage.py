@@ -30,7 +30,7 @@ STORES = (
     "HF",
     "VOLUME",
 )
-MODES = ("MOUNT", "COPY", "MOUNT_CACHED")
+MODES = ("MOUNT", "COPY", "MOUNT_CACHED", "STREAM")
 TYPES = ("MODEL_CHECKPOINT_RO", "MODEL_CHECKPOINT_RW", "DATASET_RO", "DATASET_RW")
 DISK = "volume"
 """The store of a disk. SkyPilot knows it in lower case only."""
@@ -56,7 +56,8 @@ class StorageMount(StorageApi, Short):
         source: A local path (relative to the file), a URL, or several local paths.
         name: Name of a bucket that is ours to make.
         store: Kind of the bucket; ``volume`` is a disk.
-        mode: ``COPY``, ``MOUNT`` or ``MOUNT_CACHED``.
+        mode: ``COPY``, ``MOUNT``, ``MOUNT_CACHED``, or STIX's own ``STREAM``: to read files from
+            their start without a copy on the node's disk.
         persistent: Whether the bucket outlives the run; true, but for a disk false.
         type: What ``MOUNT_CACHED`` is tuned for: checkpoints or datasets, read or written.
         config: Options of the mount or of the disk.
@@ -69,7 +70,9 @@ class StorageMount(StorageApi, Short):
     source: str | Annotated[list[str], Field(min_length=1)] | None = None
     name: str | None = None
     store: Annotated[str | None, Accepts(_words(*STORES))] = None
-    mode: Annotated[Literal["MOUNT", "COPY", "MOUNT_CACHED"], Accepts(_words(*MODES))] = "MOUNT"
+    mode: Annotated[Literal["MOUNT", "COPY", "MOUNT_CACHED", "STREAM"], Accepts(_words(*MODES))] = (
+        "MOUNT"
+    )
     persistent: Annotated[bool, Flag()] = True
     type: Annotated[str | None, Accepts(_words(*TYPES))] = None
     config: StorageConfig | None = None

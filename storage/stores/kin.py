@@ -93,6 +93,10 @@ class KinStore(S3Store):
             )
         return super().lend(url, write=write, seconds=seconds)
 
+    def own_access(self, url: str) -> Access:
+        self._ready()
+        return super().own_access(url)
+
 
 def section(file: str, name: str) -> dict[str, str]:
     """One section of a file in the manner of AWS; empty where it is not there.

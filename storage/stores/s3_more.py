@@ -78,18 +78,11 @@ class S3Abilities:
         def errors(self, url: str) -> AbstractContextManager[None]: ...
 
     def make_clients(self) -> Clients:
-        import boto3
         from botocore import UNSIGNED
         from botocore.config import Config
 
         o = self._options
-        session = boto3.Session(
-            aws_access_key_id=o.key,
-            aws_secret_access_key=o.secret,
-            aws_session_token=o.token,
-            region_name=o.region,
-            profile_name=o.profile,
-        )
+        session = self._session()
         config = Config(**o.config(), **({"signature_version": UNSIGNED} if o.anon else {}))
         region = o.region or session.region_name or _DEFAULT_REGION
         return Clients(
@@ -97,8 +90,25 @@ class S3Abilities:
             session.client("sts", endpoint_url=o.endpoint_url, config=config, region_name=region),
         )
 
+    def _session(self) -> Any:
+        import boto3
+
+        o = self._options
+        return boto3.Session(
+            aws_access_key_id=o.key,
+            aws_secret_access_key=o.secret,
+            aws_session_token=o.token,
+            region_name=o.region,
+            profile_name=o.profile,
+        )
+
     def _s3(self) -> Any:
         return self._clients.get().s3
+
+    def _endpoint(self) -> str | None:
+        """The server where it is not AWS; the usual chain may name it, too."""
+        told = self._options.endpoint_url or str(self._s3().meta.endpoint_url)
+        return None if told.rstrip("/").endswith(".amazonaws.com") else told
 
     def _url(self, bucket: str, key: str = "") -> str:
         return f"{self.scheme}://{bucket}" + (f"/{key}" if key else "")
@@ -274,21 +284,39 @@ class S3Abilities:
             f"{'read and write' if write else 'read'} below {url}",
         )
 
+    def own_access(self, url: str) -> Access:
+        """The keys that this store itself signs with."""
+        found = None if self._options.anon else self._session().get_credentials()
+        if found is None:
+            raise Denied(f"{url}: there are no credentials to give to a node.", fix="Sign in.")
+        now = found.get_frozen_credentials()
+        given = {"key": now.access_key, "secret": now.secret_key, "token": now.token}
+        names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+        end = getattr(found, "_expiry_time", None)
+        return Access(
+            {name: value for name, value in zip(names, given.values(), strict=True) if value},
+            {name: value for name, value in given.items() if value},
+            end.timestamp() if end is not None else None,
+            "all that the account may do",
+        )
+
     def mount_plan(self, url: str, *, write: bool) -> MountPlan:
         """For rclone, s3fs and goofys, which find their credentials in the environment."""
-        o = self._options
+        o, endpoint = self._options, self._endpoint()
         bucket, key = split(self.path(url).rstrip("/"))
-        rclone = {"type": "s3", "provider": self.provider, "env_auth": "true"}
+        kind = "Other" if endpoint and self.provider == "AWS" else self.provider
+        rclone = {"type": "s3", "provider": kind, "env_auth": "true"}
         s3fs = [f"{bucket}:/{key}" if key else bucket]
         goofys = [f"{bucket}:{key}" if key else bucket]
-        if o.endpoint_url:
-            rclone["endpoint"] = o.endpoint_url
-            s3fs += ["-o", f"url={o.endpoint_url}", "-o", "use_path_request_style"]
-            goofys += ["--endpoint", o.endpoint_url]
-        if o.region:
-            rclone["region"] = o.region
-            s3fs += ["-o", f"endpoint={o.region}"]
-            goofys += ["--region", o.region]
+        if endpoint:
+            rclone["endpoint"] = endpoint
+            s3fs += ["-o", f"url={endpoint}", "-o", "use_path_request_style"]
+            goofys += ["--endpoint", endpoint]
+        region = o.region or self._session().region_name
+        if region:
+            rclone["region"] = region
+            s3fs += ["-o", f"endpoint={region}"]
+            goofys += ["--region", region]
         rclone["force_path_style"] = "false" if o.addressing_style == "virtual" else "true"
         if not write:
             s3fs += ["-o", "ro"]

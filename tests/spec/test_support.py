@@ -27,8 +27,10 @@ REFUSED: list[dict[str, Any]] = [
     {"volumes": {"/mnt": {"host_path": "/x"}}},
     {"managed_secrets": ["secrets:A"]},
     {"api_server_access": True},
-    {"file_mounts": {"/d": {"source": "s3://b", "mode": "MOUNT"}}},
-    {"file_mounts": {"/d": {"source": "s3://b", "mode": "MOUNT_CACHED"}}},
+    {"file_mounts": {"/d": {"source": "hf://a/b", "mode": "MOUNT"}}},
+    {"file_mounts": {"/d": {"source": "file:///a", "mode": "MOUNT_CACHED"}}},
+    {"file_mounts": {"/d": {"source": "https://a/b", "mode": "STREAM"}}},
+    {"file_mounts": {"/d": {"source": "s3://b", "config": {"mount": {"hf_mount_args": ["a"]}}}}},
     {"file_mounts": {"/d": {"name": "bucket", "mode": "COPY"}}},
     {"file_mounts": {"/d": {"source": ["a", "b"], "mode": "COPY"}}},
     {"file_mounts": {"/d": {"source": "a", "mode": "COPY", "store": "gcs"}}},
@@ -83,10 +85,22 @@ def test_fields_that_only_skypilot_writes() -> None:
 
 
 def test_a_mode_that_is_written_is_shown() -> None:
-    stage = StageSpec(run="x", file_mounts={"/d": {"source": "s3://b", "mode": "mount_cached"}})
+    stage = StageSpec(run="x", file_mounts={"/d": {"source": "hf://a/b", "mode": "mount_cached"}})
     [problem] = refusals(stage)
     assert problem.path == "file_mounts./d.mode"
-    assert "MOUNT_CACHED" in problem.message
+    assert "hf:// is not mounted" in problem.message
+
+
+@pytest.mark.parametrize("mode", ["MOUNT", "MOUNT_CACHED", "STREAM"])
+@pytest.mark.parametrize("source", ["s3://b", "gs://b/part", "az://b", "sftp://h/p", "r2://b"])
+def test_buckets_are_mounted(mode: str, source: str) -> None:
+    assert not refusals(StageSpec(run="x", file_mounts={"/d": {"source": source, "mode": mode}}))
+
+
+def test_options_of_a_mount_act() -> None:
+    cached = {"mount_cached": {"transfers": 4, "vfs_write_back": "5s", "read_only": True}}
+    entry = {"source": "s3://b", "mode": "MOUNT_CACHED", "type": "DATASET_RO", "config": cached}
+    assert not refusals(StageSpec(run="x", file_mounts={"/d": entry}))
 
 
 def test_a_refusal_names_the_value() -> None:
@@ -105,7 +119,7 @@ run: x
 resources:
   priority: 8
 file_mounts:
-  /d: {source: s3://bkt}
+  /d: {source: hf://a/b}
 ---
 name: b
 run: x

@@ -14,6 +14,8 @@ from stix.spec.storage import DISK, StorageMount, is_url
 from stix.spec.variables import FIELDS, names
 from stix.spec.volumes import SUB_PATH, VolumeMount, gib_of
 
+_OWN = ("file", "az", "sftp")
+"""Schemes of stores that SkyPilot does not know."""
 _DISK_WORDS = {
     "disk_tier": ("low", "medium", "high", "ultra", "best"),
     "storage_type": ("network", "instance"),
@@ -52,7 +54,7 @@ def _url(at: Path, source: str) -> Iterator[Problem]:
     yield from unreadable(at, source)
     if not source:
         yield error(at, "the source is empty", "write a path or URL")
-    elif is_url(source) and not source.lower().startswith("file://") and "$" not in source:
+    elif is_url(source) and source.partition("://")[0].lower() not in _OWN and "$" not in source:
         try:
             buckets.address(source)
         except buckets.NoAddress as refusal:
@@ -98,7 +100,7 @@ def _upload(at: Path, mount: StorageMount) -> Iterator[Problem]:
 
 
 def _whole(at: Path, mount: StorageMount, source: str) -> Iterator[Problem]:
-    """A bucket by its URL: mounted as a whole, and named by the URL alone."""
+    """A bucket by its URL, which alone names it."""
     try:
         found = buckets.address(source)
     except buckets.NoAddress:
@@ -111,10 +113,6 @@ def _whole(at: Path, mount: StorageMount, source: str) -> Iterator[Problem]:
         fix = "remove name"
         said = f"the bucket is {found.name}, by its source; the name {mount.name} does nothing"
         yield error((*at, "name"), said, fix)
-    part = found.path.strip("/ ")
-    if part and mount.mode != "COPY" and found.store not in ("AZURE", "HF"):
-        fix = "write mode: COPY, or mount the whole bucket and use the path below it"
-        yield error((*at, "source"), "a part of a bucket cannot be mounted", fix)
 
 
 def _name(at: Path, mount: StorageMount) -> Iterator[Problem]:

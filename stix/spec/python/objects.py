@@ -24,6 +24,7 @@ class StorageMode(StrEnum):
     MOUNT = "MOUNT"
     COPY = "COPY"
     MOUNT_CACHED = "MOUNT_CACHED"
+    STREAM = "STREAM"
 
 
 class Refused(SpecErrors, ValueError):

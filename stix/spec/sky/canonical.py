@@ -14,6 +14,7 @@ from stix.spec.groups import check_group
 from stix.spec.messages import explain
 from stix.spec.problems import MOST, Path, Problem, SpecErrors, error
 from stix.spec.redact import redacted, values_of
+from stix.spec.sky.storage import own_modes
 from stix.spec.sky.task import task
 from stix.spec.sources import Sources, read_documents
 from stix.spec.stage import StageSpec
@@ -85,6 +86,7 @@ def _read(
     except ValidationError as refusal:
         return None, explain(refusal, raw, StageSpec, at)
     problems = [*paths.at_parse(at, stage), *docker.login_problems(stage, at)]
+    problems += own_modes(at, stage)
     for name, given in stage.envs.items():
         if given is None:
             fix = f'give it with --env {name}=VALUE, or write {name}: "" for an empty one'

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from stix.spec.exact import given
 from stix.spec.mountconfig import whole_gb
+from stix.spec.problems import Path, Problem, error
 from stix.spec.stage import StageSpec
 from stix.spec.storage import DISK, StorageMount
 
@@ -78,6 +80,14 @@ def volume_mounts(stage: StageSpec) -> list[dict[str, Any]] | None:
         | ({} if mount.sub_path is None else {"sub_path": mount.sub_path})
         for mount in stage.volume_mounts
     ]
+
+
+def own_modes(at: Path, stage: StageSpec) -> Iterator[Problem]:
+    """Modes of ``file_mounts`` that only STIX has."""
+    for target, mount in stage.file_mounts.items():
+        if mount.mode == "STREAM":
+            place = (*at, "file_mounts", target, "mode")
+            yield error(place, "SkyPilot has no mode STREAM", "write mode: MOUNT")
 
 
 def requires_fuse(stage: StageSpec) -> bool:

