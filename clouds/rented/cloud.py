@@ -232,6 +232,7 @@ class RentedCloud(ABC):
                     disk_gib=request.disk_gib,
                     image=request.image,
                     ports=request.ports,
+                    volumes=request.volumes,
                 )
             )
         return orders

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from stix.clouds.base import NodeState
 from stix.clouds.rented.tags import TagRule
+from stix.clouds.volumes import Attachment
 from stix.plan.offers import Offer
 
 
@@ -51,6 +52,7 @@ class Order:
         disk_gib: Size of the boot disk, GiB; None for the usual one.
         image: Empty for the usual one.
         ports: To be open to the world besides SSH, such as ``8080`` and ``10000-10010``.
+        volumes: To be attached, for clouds that do it with the order.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Order:
     disk_gib: int | None = None
     image: str = ""
     ports: tuple[str, ...] = ()
+    volumes: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,10 @@ from stix.clouds.rented.machines import Machine, Order, Search, Traits
 from stix.clouds.rented.ports import single_ports
 from stix.clouds.rented.tags import TagRule
 from stix.clouds.runpod.errors import ERRORS, reading
+from stix.clouds.runpod.volumes import KIND, TYPE, NetworkVolumes, mounted, mounted_by_bid
 from stix.clouds.runpod.words import BIDS, GPUS, IMAGE, RENT_SPOT
 from stix.clouds.settings import Setting, read_settings
+from stix.clouds.volumes import Volume, VolumeKind, VolumeWish
 from stix.plan.offers import Offer
 
 log = logging.getLogger("stix.clouds")
@@ -55,6 +57,7 @@ TAGS, SPOT = "STIX_TAGS", "STIX_SPOT"
 PORTS = 10
 """Ports that a pod may map besides SSH; so many TCP ports are offered for it in the console."""
 DISK_GIB = 50
+Volumes = list[Volume]
 
 
 class RunpodCloud(RentedCloud):
@@ -81,6 +84,7 @@ class RunpodCloud(RentedCloud):
         super().__init__(config)
         self._settings = read_settings(self.name, config.settings, SETTINGS)
         self._api = self.api("https://api.runpod.io", self._headers, ERRORS, reading=reading)
+        self._volumes = NetworkVolumes(config.home_id, self._locks, self._pods)
 
     def credentials(self) -> str:
         return KEY.find().source
@@ -105,6 +109,15 @@ class RunpodCloud(RentedCloud):
             log.warning("no spot prices: %s", error)
             return listed
         return [*listed, *(offer for each in listed for offer in _as_spot(each, bids))]
+
+    async def launch_all(
+        self, orders: Sequence[Order]
+    ) -> tuple[list[Machine], list[BaseException]]:
+        try:
+            await self._volumes.demand(self._api, orders[0].volumes)
+        except CloudError as error:
+            return [], [error]
+        return await super().launch_all(orders)
 
     async def launch(self, order: Order) -> Machine:
         if order.offer.spot:
@@ -135,6 +148,19 @@ class RunpodCloud(RentedCloud):
                 return machine.reason
         return None
 
+    @classmethod
+    def volume_kinds(cls) -> Mapping[str, VolumeKind]:
+        return {TYPE: KIND}
+
+    async def create_volume(self, wish: VolumeWish) -> Volume:
+        return await self._volumes.create(self._api, wish)
+
+    async def volumes(self) -> Volumes:
+        return await self._volumes.all(self._api)
+
+    async def delete_volume(self, wish: VolumeWish) -> None:
+        await self._volumes.delete(self._api, wish)
+
     async def hang_up(self) -> None:
         await self._api.close()
 
@@ -146,6 +172,7 @@ class RunpodCloud(RentedCloud):
             "args": _start(order.public_key),
             "env": _env(order),
             "ports": _ports(order.ports),
+            **mounted(order.volumes),
         }
         cpu = re.fullmatch(r"(cpu\d\w)-(\d+)-\d+", order.offer.instance_type)
         if cpu:
@@ -177,6 +204,7 @@ class RunpodCloud(RentedCloud):
             "bidPerGpu": round(order.offer.price / count, 4),
             "containerDiskInGb": order.disk_gib or DISK_GIB,
             "volumeInGb": 0,
+            **mounted_by_bid(order.volumes),
         }
         if places := self._places(order.offer):
             wish["dataCenterId"] = places[0]  # a bid is for one place

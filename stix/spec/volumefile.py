@@ -18,7 +18,7 @@ from stix.spec.volumes import gib_of
 from stix.spec.words import places
 from stix.spec.words import resourceforms as forms
 
-NAME = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+NAME = "[a-z0-9]([a-z0-9-]{0,46}[a-z0-9])?"
 LARGEST_GIB = 1e9
 _SIZE_FIX = "write whole GiB, such as size: 100 or size: 100Gi"
 
@@ -35,7 +35,7 @@ def _size(value: Any) -> float:
 
 def _name(value: Any) -> Any:
     if isinstance(value, str) and not re.fullmatch(NAME, value):
-        rule = "lower-case letters, digits and '-' (63 at most, a letter or digit at both ends)"
+        rule = "lower-case letters, digits and '-' (48 at most, a letter or digit at both ends)"
         raise bad(f"{value!r} is no name of a volume", f"write a name of {rule}")
     return value
 

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from stix.clouds.errors import CapacityError, InvalidRequest
+from stix.clouds.base import HasVolumes
+from stix.clouds.errors import CapacityError, InvalidRequest, UnsupportedFeature
 from stix.clouds.runpod import RunpodCloud
 from stix.clouds.testing.bench import Bench, desk
+from stix.clouds.testing.double import Thing
 from stix.clouds.testing.suite import CloudConformance
+from stix.clouds.volumes import Attachment, VolumeWish
 from stix.remote.ssh import SshRunner
 from stix.remote.ssh_target import SshTarget
 from tests.support.clouds.benches import bench as rented
@@ -38,7 +41,8 @@ def double() -> Iterator[Runpod]:
 def account(double: Runpod, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setenv("RUNPOD_API_KEY", KEY)
     spot = replace(GPU, spot=True, price=0.35)
-    return rented(RunpodCloud, double, tmp_path, GPU, secrets=[KEY], spot_offer=spot)
+    volume = VolumeWish("", "runpod-network-volume", "EU-RO-1", size_gib=10.0)
+    return rented(RunpodCloud, double, tmp_path, GPU, secrets=[KEY], spot_offer=spot, volume=volume)
 
 
 async def test_a_pod_of_cpus(account: Bench, double: Runpod) -> None:
@@ -135,3 +139,40 @@ async def test_the_container_lets_us_in(
     finally:
         await runner.close()
         hosts.rm(host)
+
+
+async def test_a_volume_is_mounted_on_demand_and_on_a_bid(account: Bench, double: Runpod) -> None:
+    """It is where the pod is, and a pod has one."""
+    wish = VolumeWish("data", "runpod-network-volume", "EU-RO-1", size_gib=10.5)
+    async with desk(account) as at:
+        assert isinstance(at.cloud, HasVolumes)
+        made = await at.cloud.create_volume(wish)
+        assert (made.region, made.size_gib) == ("EU-RO-1", 11.0)
+        attached = Attachment("~/data", wish, made.id)
+        for spot in (False, True):
+            offer = replace(GPU, spot=spot, region="EU-RO-1", price=0.5)
+            node = (await at.cloud.create(at.request(offer=offer, volumes=(attached,))))[0]
+            box = double.boxes[node.ref.id]
+            network = [{"volumeId": made.id, "path": "/root/data"}]
+            assert box.more["mounts"] == {"network": network}
+        body = [r.json for r in double.server.requests if r.path == "/v2/pods" and r.json]
+        assert body[0]["dataCenterIds"] == ["EU-RO-1"]
+        two = (attached, replace(attached, path="/other"))
+        with pytest.raises(UnsupportedFeature, match="one network volume"):
+            await at.cloud.create(at.request(volumes=two))
+        with pytest.raises(InvalidRequest, match="is in EU-RO-1, and not in US-TX-3"):
+            await at.cloud.create_volume(replace(wish, region="US-TX-3"))
+
+
+async def test_a_volume_of_others_is_used_and_stays(account: Bench, double: Runpod) -> None:
+    async with desk(account) as at:
+        assert isinstance(at.cloud, HasVolumes)
+        wish = VolumeWish("mine", "runpod-network-volume", "EU-RO-1", existing="theirs")
+        with pytest.raises(InvalidRequest, match="no network volume theirs"):
+            await at.cloud.create_volume(wish)
+        more = {"name": "theirs", "size": 20, "dataCenter": "EU-RO-1", "id": "v9"}
+        double.things["v9"] = Thing("v9", "network volume", single=False, more=more)
+        made = await at.cloud.create_volume(wish)
+        assert (made.id, made.name) == ("v9", "")
+        await at.cloud.delete_volume(wish)
+        assert "v9" in double.things

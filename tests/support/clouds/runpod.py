@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from stix.clouds.base import NodeState
-from stix.clouds.testing.double import Box, Double, Refused, route
+from stix.clouds.testing.double import Box, Double, Refused, Thing, route
 from stix.clouds.testing.wire import Answer, Asked
 
 KEY = "rpa_SECRETRUNPODKEY"
 LARGEST_ENV = 128 * 1024 - 1
 """Of one variable, in bytes; Linux takes no longer ones."""
 FIELDS = {"name", "image", "args", "env", "ports", "disk", "gpu", "cpu", "cloud", "dataCenterIds"}
+FIELDS |= {"mounts"}
 SPOT_FIELDS = {
     "name",
     "imageName",
@@ -27,6 +28,8 @@ SPOT_FIELDS = {
     "containerDiskInGb",
     "volumeInGb",
     "dataCenterId",
+    "networkVolumeId",
+    "volumeMountPath",
 }
 
 
@@ -98,7 +101,10 @@ class Runpod(Double):
         if not known:
             raise self.refusal("invalid")
         self._vet_env(body["env"])
-        box = self.make(body["name"], "EU-RO-1", "pod", env=body["env"], ports=body["ports"])
+        mounts = body.get("mounts", {})
+        self._vet_mounts(mounts)
+        more = {"env": body["env"], "ports": body["ports"], "mounts": mounts}
+        box = self.make(body["name"], "EU-RO-1", "pod", **more)
         return Answer(201, _shown(box))
 
     @route("GET", "/v2/pods")
@@ -109,6 +115,41 @@ class Runpod(Double):
     def delete(self, asked: Asked, pod: str) -> Any:
         self.drop(self.the(pod))
         return Answer(204)
+
+    @route("POST", "/v2/network-volumes")
+    def create_volume(self, asked: Asked) -> Any:
+        body = asked.json
+        size = body.get("size")
+        good = (
+            set(body) <= {"name", "size", "dataCenter", "type"}
+            and body.get("name")
+            and isinstance(size, int)
+            and 10 <= size <= 4096
+            and body.get("dataCenter") in self.PLACES
+        )
+        if not good:
+            raise self.refusal("invalid")
+        made = {"id": f"vol{len(self.things)}{self.new_id()}", "type": "STANDARD", **body}
+        self.things[made["id"]] = Thing(made["id"], "network volume", single=False, more=made)
+        return Answer(201, made)
+
+    @route("GET", "/v2/network-volumes")
+    def volumes(self, asked: Asked) -> Any:
+        return {"networkVolumes": [thing.more for thing in self.things.values()]}
+
+    @route("DELETE", "/v2/network-volumes/(?P<volume>[^/]+)")
+    def delete_volume(self, asked: Asked, volume: str) -> Any:
+        if self.things.pop(volume, None) is None:
+            raise Refused(*self.UNKNOWN)
+        return Answer(204)
+
+    def _vet_mounts(self, mounts: Mapping[str, Any]) -> None:
+        network = mounts.get("network", [])
+        if len(network) > 1 or set(mounts) - {"network"}:
+            raise self.refusal("invalid")
+        for mount in network:
+            if mount["volumeId"] not in self.things or not mount["path"].startswith("/"):
+                raise self.refusal("invalid")
 
     @route("POST", "/graphql")
     def graphql(self, asked: Asked) -> Any:
@@ -126,10 +167,12 @@ class Runpod(Double):
             return _graphql_error("The bid must be at least the minimum price")
         env = {each["key"]: each["value"] for each in wish["env"]}
         self._vet_env(env)
+        more: dict[str, Any] = {"env": env, "ports": wish["ports"].split(",")}
+        if "networkVolumeId" in wish:
+            mount = {"volumeId": wish["networkVolumeId"], "path": wish["volumeMountPath"]}
+            more["mounts"] = {"network": [mount]}
         try:
-            box = self.make(
-                wish["name"], "EU-RO-1", "pod", env=env, ports=wish["ports"].split(","), spot=True
-            )
+            box = self.make(wish["name"], "EU-RO-1", "pod", spot=True, **more)
         except Refused as refused:
             return _graphql_error(refused.answer.body["detail"])
         return {"data": {"podRentInterruptable": {"id": box.id, "desiredStatus": "RUNNING"}}}
@@ -157,7 +200,7 @@ def _shown(box: Box) -> Mapping[str, Any]:
         "image": "any",
         "args": "",
         "env": json.loads(json.dumps(box.more.get("env", {}))),
-        "mounts": {},
+        "mounts": box.more.get("mounts", {}),
         "dataCenterId": None if box.state == "PROVISIONING" else box.region,
         "ssh": {"proxy": None, "direct": direct},
         "cost": 0.0 if box.state in Runpod.UNBILLED else 0.69,
