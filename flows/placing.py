@@ -235,10 +235,12 @@ async def _given(run: RunContext, rest: Collection[str] | None = None) -> Given:
             if name not in done and name not in rest:
                 pinned[name] = run.where.get(name) or placement.offer
         blocked = _blocks(await ledger.attempts(run.run_id))
-    place_of_store = (await asyncio.to_thread(run.runtime.store.readers))[0].place
+    stores = await asyncio.to_thread(run.runtime.store.places)
+    seen = await ledger.replicas(_outputs(rows, done))
     return Given(
         pinned=pinned,
-        done={name: _lies(rows[name], place_of_store) for name in done},
+        done={name: _lies(rows[name], stores, seen) for name in done},
+        stores=list(stores.values()),
         sizes=await _sizes(run, done),
         blocked=blocked,
         zones=known.zones,
@@ -248,9 +250,24 @@ async def _given(run: RunContext, rest: Collection[str] | None = None) -> Given:
     )
 
 
-def _lies(rows: Iterable[StageRow], store: Place) -> list[Place]:
-    """Where the outputs of a stage lie: in the store of artifacts, if there are any."""
-    return [store] if any(row.state.good and row.outputs for row in rows) else []
+def _outputs(rows: Mapping[str, Sequence[StageRow]], done: Collection[str]) -> list[str]:
+    good = [row for name in done for row in rows[name] if row.state.good]
+    return [str(digest) for row in good for digest in (row.outputs or {}).values()]
+
+
+def _lies(
+    rows: Sequence[StageRow], stores: Mapping[str, Place], seen: Mapping[str, Sequence[str]]
+) -> list[Place]:
+    """Where all outputs of a stage lie: in the stores that were seen to have them.
+
+    Of outputs that were seen nowhere, or nowhere together, the main store is thought to have them:
+    the price is then not right, but the stage can read them.
+    """
+    digests = [digest for row in rows if row.state.good for digest in (row.outputs or {}).values()]
+    if not digests:
+        return []
+    common = [url for url in stores if all(url in seen.get(digest, ()) for digest in digests)]
+    return [stores[url] for url in common or list(stores)[:1]]
 
 
 async def _sizes(run: RunContext, done: Collection[str]) -> dict[str, float]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 from stix.plan.amount import Amount, dependent
@@ -12,6 +13,7 @@ from stix.plan.blocklist import Blocklist
 from stix.plan.egress import Egress
 from stix.plan.estimates import Estimate, Estimator, Stage
 from stix.plan.history import History
+from stix.plan.landing import Landing
 from stix.plan.offers import Offer
 from stix.plan.regions import Place
 from stix.plan.spot import Checkpoints, expected
@@ -51,6 +53,7 @@ class Work:
         waves: How many of them run one after the other.
         reads: What each point reads that lies somewhere already.
         kept_gb, kept_hours: What all points leave behind, and until the end of the run.
+        written: GB of outputs of one point.
         checkpoints: Whether it goes on after an interruption.
     """
 
@@ -61,6 +64,7 @@ class Work:
     kept_gb: float = 0.0
     kept_hours: float = 0.0
     checkpoints: Checkpoints | None = None
+    written: Amount = field(default_factory=partial(Amount.exact, 0.0))
 
 
 class Quote(NamedTuple):
@@ -71,12 +75,13 @@ class Quote(NamedTuple):
         compute_usd: The command, uninterrupted.
         boot_usd: The first boot and setup.
         preemption_usd: What is done over after preemptions, and checkpoints.
-        data_usd: Reading what lies somewhere already.
+        data_usd: Reading what lies somewhere already, and bringing outputs to their store.
         storage_usd: Keeping its outputs until the end of the run.
         boot_s, setup_s, run_s, preemption_s, data_s, wait_s: Where the time goes; ``wait_s`` is
             what shortages are expected to cost.
         preemptions: Expected ones of one point.
         shortage: How likely the offer is out of stock.
+        written_usd: The part of ``data_usd`` that outputs take.
     """
 
     usd: float
@@ -94,6 +99,7 @@ class Quote(NamedTuple):
     wait_s: float
     preemptions: float
     shortage: float
+    written_usd: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -149,6 +155,7 @@ class Pricing:
         egress: Prices of movement.
         volume: GB that the run moves at most: they share the allowances.
         used: Cloud to the GB it sent elsewhere this month, before.
+        stores: Where the stores of artifacts lie that outputs go to.
     """
 
     estimator: Estimator
@@ -158,6 +165,11 @@ class Pricing:
     egress: Egress = field(default_factory=Egress.bundled)
     volume: float = 0.0
     used: Mapping[str, float] = field(default_factory=dict)
+    stores: tuple[Place, ...] = ()
+
+    @property
+    def landing(self) -> Landing:
+        return Landing(self.stores, self.egress)
 
     def quote(self, work: Work, offer: Offer) -> Quote:
         """What is expected."""
@@ -207,24 +219,42 @@ class Pricing:
         return Amount(rate, max(0.0, rate - reach), rate + reach)
 
     def data(self, work: Work, offer: Offer) -> tuple[Amount, Amount]:
-        """USD and seconds of one point to read what lies somewhere."""
-        usd, seconds = [], []
+        """USD and seconds of one point to read what lies somewhere, and to store what it makes."""
         here = Place.of(offer)
-        for source in work.reads:
-            size = source.gb.amount
-            if size.value <= 0:
-                continue
-            nearest = min(source.places, key=lambda there: self._per_gb(there, here))
-            speed = self.egress.speed(nearest, here)
-            price = self._per_gb(nearest, here)
-            facts = self.egress.facts(nearest, here)
-            bounds = [fact.bounds(price, 1.0) for fact in facts]
-            low = min(price, sum(bound[0] for bound in bounds)) * size.low
-            high = max(price, sum(bound[1] for bound in bounds)) * size.high
-            usd.append(Amount(price * size.value, low, high))
-            times = size.value / speed.gb_s, size.low / speed.high, size.high / speed.low
-            seconds.append(Amount(*times))
-        return dependent(usd), dependent(seconds)
+        moves = [
+            (self.nearest(source.places, here), here, source.gb.amount)
+            for source in work.reads
+            if source.gb.amount.value > 0
+        ]
+        if self._stored(work):
+            moves.append((here, self.landing.of(here), work.written))
+        found = [self._move(*move) for move in moves]
+        return dependent(usd for usd, _ in found), dependent(seconds for _, seconds in found)
+
+    def nearest(self, places: Sequence[Place], here: Place) -> Place:
+        """Where to read from: what costs least, then what is fastest."""
+        speed = self.egress.speed
+        return min(places, key=lambda p: (self._per_gb(p, here), 1.0 / speed(p, here).gb_s))
+
+    def _stored(self, work: Work) -> bool:
+        return bool(self.stores) and work.written.value > 0
+
+    def _move(self, src: Place, dst: Place, size: Amount) -> tuple[Amount, Amount]:
+        """USD and seconds of one movement."""
+        speed = self.egress.speed(src, dst)
+        price = self._per_gb(src, dst)
+        bounds = [fact.bounds(price, 1.0) for fact in self.egress.facts(src, dst)]
+        low = min(price, sum(bound[0] for bound in bounds)) * size.low
+        high = max(price, sum(bound[1] for bound in bounds)) * size.high
+        times = size.value / speed.gb_s, size.low / speed.high, size.high / speed.low
+        return Amount(price * size.value, low, high), Amount(*times)
+
+    def written_usd(self, work: Work, offer: Offer) -> float:
+        """What it costs to bring the outputs of all points to their store."""
+        if not self._stored(work):
+            return 0.0
+        here = Place.of(offer)
+        return self._per_gb(here, self.landing.of(here)) * work.written.value * work.points
 
     def _per_gb(self, src: Place, dst: Place) -> float:
         return self.egress.way(src, dst, self.volume, self.used.get(src.cloud, 0.0)).usd_per_gb
@@ -261,6 +291,7 @@ class Pricing:
             wait_s=wait,
             preemptions=found.preemptions,
             shortage=shortage,
+            written_usd=self.written_usd(work, offer),
         )
 
 

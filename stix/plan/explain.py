@@ -132,18 +132,16 @@ def explained(table: Table, minimize: str, pinned: Collection[str]) -> JointPlan
 
 
 def _edge(table: Table, edge: Edge) -> EdgePlan:
-    src, dst = table.place[edge.source], table.place[edge.target]
+    src = table.pricing.landing.of(table.place[edge.source])
+    dst = table.place[edge.target]
     gb = edge.each.amount.times(edge.points)
     return _moved(table.pricing, (edge.source, edge.target), (src, dst), edge.each, gb, edge.waves)
 
 
 def _read(table: Table, name: str, work: Work, source: Source) -> EdgePlan:
     dst = table.place[name]
-    egress, pricing = table.pricing.egress, table.pricing
-    src = min(
-        source.places,
-        key=lambda s: egress.way(s, dst, pricing.volume, pricing.used.get(s.cloud, 0.0)).usd_per_gb,
-    )
+    pricing = table.pricing
+    src = pricing.nearest(source.places, dst)
     gb = source.gb.amount.times(work.points)
     return _moved(pricing, (source.name, name), (src, dst), source.gb, gb, work.waves)
 

@@ -76,6 +76,8 @@ class Given:
         now: Seconds since the epoch.
         used_gb: Cloud to the GB it sent elsewhere this month, which count against allowances.
         egress: Prices of movement.
+        stores: Where the stores of artifacts lie, the main one first: outputs go to the nearest
+            and are read from there. Without any they go straight from stage to stage.
         silent: Clouds that could not say what they offer, and why: told where nothing fits.
         volumes: Where volumes are.
     """
@@ -90,6 +92,7 @@ class Given:
     now: float = 0.0
     used_gb: Mapping[str, float] = field(default_factory=dict)
     egress: Egress = field(default_factory=Egress.bundled)
+    stores: Sequence[Place] = ()
     silent: Mapping[str, StixError] = field(default_factory=dict)
     volumes: Mapping[str, Where] = field(default_factory=dict)
 
@@ -182,8 +185,9 @@ class _Planner:
             given.zones,
             given.now,
             given.egress.with_measured(measured) if measured else given.egress,
-            self._works.volume,
+            self._works.volume + (self._works.written if given.stores else 0.0),
             given.used_gb,
+            tuple(given.stores),
         )
 
     def plan(self, offers: Sequence[Offer], limits: Limits) -> JointPlan:
@@ -276,7 +280,7 @@ class _Planner:
             Flow(position[edge.source], position[edge.target], edge.load)
             for edge in self._works.edges
         ]
-        rates, ways = self._pricing.egress.ways(places, self._works.volume, self._given.used_gb)
+        rates, ways = self._pricing.landing.ways(places, self._pricing.volume, self._given.used_gb)
         time = self._goal.minimize == "time"
         problem = Problem(
             stages=stages,

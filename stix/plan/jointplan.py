@@ -191,7 +191,8 @@ class JointPlan:
     @property
     def egress_usd(self) -> float:
         """What movement costs, of data that lies somewhere too."""
-        return sum(edge.usd.value for edge in self.edges)
+        written = sum(stage.cost.parts.written_usd for stage in self.stages.values())
+        return written + sum(edge.usd.value for edge in self.edges)
 
     def plan(self) -> Plan:
         """As the flows know it."""

@@ -75,6 +75,11 @@ class Works:
         reads = sum(s.gb.amount.value * w.points for w in self.works.values() for s in w.reads)
         return reads + sum(self.edges_gb())
 
+    @property
+    def written(self) -> float:
+        """GB of all outputs."""
+        return sum(work.written.value * work.points for work in self.works.values())
+
     def edges_gb(self) -> Iterable[float]:
         return (float(edge.load) for edge in self.edges)
 
@@ -130,15 +135,16 @@ class Reader:
                 for source in spec.upstream()
                 for gb in [self._between(pipeline, specs, source, spec, out)]
             ]
-            outputs = [self._estimator.output(stage, o).amount.value for o in spec.outputs]
+            written = dependent(self._estimator.output(stage, o).amount for o in spec.outputs)
             out.works[name] = Work(
                 stage,
                 points,
                 waves,
                 (*self._urls(stage, spec), *self._ended(edges)),
-                sum(outputs) * points,
-                _about(left[name]) if any(outputs) else 0.0,
+                written.value * points,
+                _about(left[name]) if written.value else 0.0,
                 _checkpoints(stage.said),
+                written,
             )
             out.edges += [edge for edge in edges if edge.source not in self._done]
         return out

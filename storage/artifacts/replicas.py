@@ -18,6 +18,7 @@ from threading import Lock
 from typing import IO, TYPE_CHECKING, Self
 
 from stix.plan.egress import Egress
+from stix.plan.landing import dearness
 from stix.plan.regions import Place
 from stix.storage.artifacts.chunks import ordered
 from stix.storage.artifacts.garbage import Collected, Wish
@@ -128,12 +129,9 @@ class Replicas:
 
     @staticmethod
     def _cost(src: Place | None, dst: Place | None) -> tuple[float, float]:
-        """USD per GB at the list's dearest step, and seconds per GB."""
         if src is None or dst is None:
             return 0.0, 0.0
-        egress = Egress.bundled()
-        usd = sum(fact.peak for fact in egress.facts(src, dst))
-        return usd, 1.0 / egress.speed(src, dst).gb_s
+        return dearness(Egress.bundled(), src, dst)
 
     @property
     def single(self) -> ArtifactStore | None:

@@ -12,6 +12,7 @@ from prefect.logging import disable_run_logger
 
 from stix.engine.runtime import Attempt, RunContext
 from stix.flows.placing import best, better, moved, place_run
+from stix.ledger import Ledger
 from stix.plan.blocklist import Blocklist
 from stix.plan.history import History, Seen, Shape
 from stix.plan.joint import Given, place_together
@@ -22,7 +23,7 @@ from stix.spec.loader import load_file
 from stix.spec.models import PipelineSpec
 from tests.ledger.test_history import stored
 from tests.support.regions import Only, Regions
-from tests.support.workshop import Workshop
+from tests.support.workshop import Workshop, open_workshop
 from tests.support.yard import Yard
 
 EAST, WEST, NORTH = "us-east-1", "us-west-2", "eu-west-1"
@@ -266,3 +267,36 @@ async def test_what_has_ended_is_not_placed_again(workshop: Workshop) -> None:
     assert list(run.plan.stages) == ["b"] and run.joint is not None
     [edge] = run.joint.edges
     assert (edge.source, edge.gb.value, edge.origin) == ("a", 1.0, "local/?")
+
+
+STORES = """\
+local: {{cpus: 8, memory: 16}}
+artifacts:
+  url: "{far}"
+  place: aws/us-east-1
+  replicas: [{{url: "{near}", place: local}}]
+"""
+
+
+async def test_outputs_are_read_from_the_cheapest_store_that_has_them(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    far, near = (tmp_path / "far").as_uri(), (tmp_path / "near").as_uri()
+    async with open_workshop(ledger, tmp_path, STORES.format(far=far, near=near)) as workshop:
+        regions(workshop, east=0.1, west=0.2)
+        run, offers = await placed(workshop, DATA)
+        assert run.joint is not None
+        [edge] = run.joint.edges
+        assert edge.origin == "local/?" and run.joint.egress_usd == 0  # it will land here
+        await workshop.ledger.update_stage(
+            run.fence, "a", state="succeeded", outputs={"o": "d"}, result={}
+        )
+        await stored(workshop.ledger, run.fence, "a", "output", "o", 500 * 2**30)
+        run.stage_rows.update({s.key: s for s in await workshop.ledger.stages(run.run_id)})
+        origins = []
+        for seen in ([], [far], [near]):
+            await workshop.ledger.add_replicas("d", seen)
+            await place_run(run, offers, {})
+            [edge] = run.joint.edges
+            origins.append(edge.origin)
+        assert origins == ["aws/us-east-1", "aws/us-east-1", "local/?"]

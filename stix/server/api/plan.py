@@ -59,8 +59,14 @@ async def plan(context: Here, body: PlanRequest) -> Any:
         for cloud in found
         if cloud.error is not None and cloud.state != "unset"
     }
+    stores = await asyncio.to_thread(context.store.places)
     given = Given(
-        history=known.history, zones=known.zones, silent=silent, now=time.time(), volumes=volumes
+        history=known.history,
+        zones=known.zones,
+        silent=silent,
+        now=time.time(),
+        volumes=volumes,
+        stores=list(stores.values()),
     )
     asked = Asked(
         goal=Goal(body.minimize, body.deadline, body.budget),
