@@ -11,6 +11,7 @@ from stix.engine.runtime import RunContext
 from stix.ledger import Fence, Ledger
 from stix.recovery.events import Cancelled
 from stix.spec.states import AttemptState, RunState, StageState
+from stix.tasks.buckets import drop_buckets
 
 log = logging.getLogger("stix.engine")
 
@@ -27,6 +28,7 @@ async def end_early(
         error: What the run's row tells of the end; the reason, where not given.
     """
     await _release_leftovers(run, reason)
+    await drop_buckets(run)
     await close_ledger(run.runtime.ledger, run.fence, state, reason, error)
 
 

@@ -33,6 +33,7 @@ from stix.spec.expand import points
 from stix.spec.states import RunState
 from stix.spec.wire import from_wire
 from stix.storage.artifacts import Replicas
+from stix.tasks.buckets import with_store
 
 log = logging.getLogger("stix.engine")
 
@@ -284,7 +285,7 @@ class Host:
             fence=claim.fence,
             flow_run_id=flow_run.id,
             pipeline=spec,
-            specs=spec.resolved().stages,
+            specs=with_store(spec.resolved().stages, self.runtime.config.bucket_store),
             points={point.key: point for point in points(spec)},
             uploads=row.uploads,
             options=row.options,

@@ -33,6 +33,7 @@ from stix.ledger import Fenced, LedgerUnavailable
 from stix.spec.expand import Point
 from stix.spec.expressions import ExpressionError
 from stix.spec.states import RunState, StageState
+from stix.tasks.buckets import drop_buckets
 
 
 @flow(name="pipeline", persist_result=False, validate_parameters=False)
@@ -154,6 +155,7 @@ class PipelineRun:
         await self._refresh()
         failed = self.verdicts.failed_stages()
         await publish_results(self.run)
+        await drop_buckets(self.run)
         if failed:
             words = "stage" if len(failed) == 1 else "stages"
             message = f"{words} failed: {', '.join(failed)}"

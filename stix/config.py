@@ -49,6 +49,7 @@ _SCHEMA: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     },
     # Seconds; stix.storage.mounts.Bounds says what they bound.
     "mounts": dict.fromkeys(("mount", "flush", "idle", "connect", "silence", "check"), _NUMBER),
+    "buckets": {"store": (str,), "region": (str,)},
     "server": {
         "idle_minutes": _NUMBER,
         "engines": (int,),
@@ -207,6 +208,17 @@ class Config:
     def host_cache(self) -> int:
         """Bytes of artifacts that a host of several nodes keeps for later stages."""
         return int(float(self.settings.get("artifacts", {}).get("host_cache", 20)) * 2**30)
+
+    @property
+    def bucket_store(self) -> str:
+        """The store of buckets that name none, such as ``GCS``; empty where nothing is said."""
+        return str(self.settings.get("buckets", {}).get("store", "")).upper()
+
+    @property
+    def bucket_region(self) -> str:
+        """Where buckets are made for stages that run in a cloud without such; empty: the store's
+        own choice."""
+        return str(self.settings.get("buckets", {}).get("region", ""))
 
     @property
     def server(self) -> ServerSettings:

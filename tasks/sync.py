@@ -20,10 +20,10 @@ from stix.engine.runtime import ATTEMPT, Attempt
 from stix.recovery.events import SetupFailed
 from stix.remote.base import ConnectionLost, RemoteError, Runner
 from stix.remote.local import LocalRunner
-from stix.spec.storage import is_url
 from stix.spec.workdir import workdir_key
 from stix.storage.base import StorageError
 from stix.storage.transfer import fetch
+from stix.tasks.buckets import copied_url, ready_buckets
 from stix.tasks.checkpoint import latest_checkpoint
 from stix.tasks.environment import checkpoint_path, input_path, work_dir
 from stix.tasks.failures import StepFailed
@@ -58,6 +58,7 @@ class Delivery:
 async def sync(run_id: str, stage: str, attempt: int) -> None:
     """Bring everything that the commands need onto every node."""
     current = ATTEMPT.get()
+    await ready_buckets(current)
     await _claim_shared(current)
     hosts = one_per_host(current.nodes)
     moved = await asyncio.gather(
@@ -106,11 +107,11 @@ def deliveries(attempt: Attempt, node: Node) -> list[Delivery]:
             continue
         shared = target.startswith(("/", "~"))
         place = target if shared else posixpath.normpath(posixpath.join(work, target))
-        origin = str(mount.copies)
-        if is_url(origin):
-            found.append(Delivery(place, url=origin, shared=shared))
+        url = copied_url(mount)
+        if url:
+            found.append(Delivery(place, url=url, shared=shared))
         else:
-            found.append(Delivery(place, digest=uploads[origin], shared=shared))
+            found.append(Delivery(place, digest=uploads[str(mount.copies)], shared=shared))
     return found
 
 

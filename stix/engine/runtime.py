@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -125,6 +126,7 @@ class RunContext:
         replanning: Held while the rest of the run is placed again.
         driving: The pipeline's flow has begun: from then on a cancellation meets its teardown.
         releases: Nodes that could not be removed yet, while the run goes on without them.
+        bucket_locks: Held while a bucket is made or filled, by its URL.
         code: What is known of the code of each working directory, by its name in ``uploads``.
     """
 
@@ -160,6 +162,9 @@ class RunContext:
         self.ended[key].set()
 
     releases: set[asyncio.Task[None]] = field(default_factory=set)
+    bucket_locks: defaultdict[str, asyncio.Lock] = field(
+        default_factory=lambda: defaultdict(asyncio.Lock)
+    )
     code: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property

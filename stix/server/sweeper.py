@@ -19,6 +19,8 @@ from stix.server.context import Context
 from stix.server.estate import Books, Judged, Thing, judge
 from stix.server.inventory import Inventory
 from stix.server.seen import Seen
+from stix.storage.base import StorageError
+from stix.tasks.buckets import drop_bucket
 
 log = logging.getLogger("stix.sweeper")
 
@@ -38,11 +40,12 @@ class Sweep:
     intents: list[str] = field(default_factory=list)
     clusters: list[str] = field(default_factory=list)
     secrets: list[str] = field(default_factory=list)
+    buckets: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
     @property
     def empty(self) -> bool:
-        work = (self.nodes, self.resources, self.intents, self.clusters, self.secrets)
+        work = (self.nodes, self.resources, self.intents, self.clusters, self.secrets, self.buckets)
         return not (any(work) or self.errors)
 
     def to_dict(self) -> dict[str, Any]:
@@ -53,6 +56,7 @@ class Sweep:
             "resources": self.resources,
             "intents": self.intents,
             "clusters": self.clusters,
+            "buckets": self.buckets,
             "errors": self.errors,
         }
 
@@ -125,6 +129,7 @@ class Sweeper:
         await self._settle(intents, standing, failed, done)
         await self._close_clusters(failed, [t for t in things if t.key not in gone], done)
         await self._forget_secrets(done)
+        await self._drop_buckets(done)
         return done
 
     async def look(self) -> Sweep:
@@ -193,6 +198,16 @@ class Sweeper:
             if await self._over(cluster.run_id) is not False:
                 await self._context.ledger.close_cluster(None, cluster.token, "swept")
                 done.clusters.append(cluster.token)
+
+    async def _drop_buckets(self, done: Sweep) -> None:
+        """Buckets of runs whose engine died before it could remove them."""
+        ledger = self._context.ledger
+        for row in await ledger.doom_buckets():
+            try:
+                if await drop_bucket(ledger, row):
+                    done.buckets.append(row.url)
+            except StorageError as error:
+                done.errors.append(f"{row.url}: {error.message}")
 
     async def _forget_secrets(self, done: Sweep) -> None:
         for run_id in self._context.vault.names():

@@ -152,10 +152,17 @@ def _mount(value: Any) -> tuple[str, str]:
     """An entry of ``file_mounts``: a text copies; a map mounts unless it says otherwise."""
     if isinstance(value, str):
         return _source(value)
+    store, source = _held(value, "store"), _held(value, "source")
+    address = isinstance(source, str) and is_url(source)
+    if store == DISK:
+        return "a disk", ""
+    if not address and str(store).upper() == "HF":
+        return "a bucket of the Hub", ""
     mode = str(_held(value, "mode") or "MOUNT").upper()
-    source = _held(value, "source")
     if mode in MODES and mode != "COPY":
-        return _mounted(source, mode) if _held(value, "store") != DISK else ("a disk", mode)
+        return _mounted(source, mode)
+    if _held(value, "name") and not address:
+        return "a bucket by its name", ""
     if isinstance(source, list | tuple):
         return "several sources", ""
     return _source(source)
@@ -177,7 +184,6 @@ def _source(value: Any) -> tuple[str, str]:
     return ("a copy" if scheme in _COPIED else "a copy from another store"), scheme
 
 
-_NO_BUCKETS = _refused("buckets are not made", "name the source by a path or URL alone")
 _NO_IMAGES = _refused("images and containers are not chosen", "install what you need in setup")
 _NO_HOOKS = _refused(
     "hooks are not run", "do it at the end of run, or in a stage that needs this one"
@@ -199,7 +205,15 @@ MOUNT = Cases(
         "a mount of another store": _value(
             "{value}:// is not mounted", "write mode: COPY, or the source as plain text", "mode"
         ),
-        "a disk": _value("a disk is not attached this way", "name it under volumes", "store"),
+        "a bucket by its name": USED,
+        "a bucket of the Hub": _value(
+            "buckets of Hugging Face are not made", "choose another store", "store"
+        ),
+        "a disk": _value(
+            "disks are attached by name alone",
+            "make one with stix volumes apply, and write volumes: {/PATH: NAME} in the task",
+            "store",
+        ),
         "several sources": _value("one source is needed", "name one path or URL", "source"),
         "no source": _value("one source is needed", "name one path or URL"),
     },
@@ -333,19 +347,10 @@ TABLE: dict[type[Spec], dict[str, Status | Cases]] = {
         ),
     },
     StorageMount: {
-        **_used("source mode type config"),
-        **dict.fromkeys(("name", "store"), _NO_BUCKETS),
-        "persistent": Cases(
-            _flag,
-            {
-                "true": _mapped("the default", "a copy leaves its source as it is"),
-                "false": replace(_NO_BUCKETS, to="remove persistent"),
-            },
-        ),
-        "_bucket_sub_path": _NO_BUCKETS,
+        **_used("source mode name store persistent type config _bucket_sub_path"),
         **dict.fromkeys(
             ("_is_sky_managed", "_force_delete"),
-            Cases(_flag, {"true": _NO_BUCKETS, "false": _mapped("the default")}),
+            _mapped("nothing", "it is a note of SkyPilot about the bucket"),
         ),
     },
     StorageConfig: {

@@ -31,10 +31,9 @@ REFUSED: list[dict[str, Any]] = [
     {"file_mounts": {"/d": {"source": "file:///a", "mode": "MOUNT_CACHED"}}},
     {"file_mounts": {"/d": {"source": "https://a/b", "mode": "STREAM"}}},
     {"file_mounts": {"/d": {"source": "s3://b", "config": {"mount": {"hf_mount_args": ["a"]}}}}},
-    {"file_mounts": {"/d": {"name": "bucket", "mode": "COPY"}}},
     {"file_mounts": {"/d": {"source": ["a", "b"], "mode": "COPY"}}},
-    {"file_mounts": {"/d": {"source": "a", "mode": "COPY", "store": "gcs"}}},
-    {"file_mounts": {"/d": {"source": "a", "mode": "COPY", "persistent": False}}},
+    {"file_mounts": {"/d": {"name": "owner/bucket", "store": "hf"}}},
+    {"file_mounts": {"/d": {"name": "disk", "store": "volume", "mode": "COPY", "source": "a"}}},
     {"file_mounts": {"/d": "ftp://bucket"}},
 ]
 

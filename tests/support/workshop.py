@@ -32,6 +32,7 @@ from stix.spec.loader import load_file
 from stix.spec.recovery import RecoveryPolicy
 from stix.spec.wire import from_wire
 from stix.storage.artifacts import Replicas
+from stix.tasks.buckets import with_store
 from tests.support.server import make_home
 
 NOWHERE = "http://127.0.0.1:9/api"
@@ -82,7 +83,7 @@ class Workshop:
             fence=claim.fence,
             flow_run_id=uuid.uuid4(),
             pipeline=spec,
-            specs=spec.resolved().stages,
+            specs=with_store(spec.resolved().stages, self.runtime.config.bucket_store),
             points={point.key: point for point in points(spec)},
             uploads=row.uploads,
             options=row.options,
