@@ -14,16 +14,20 @@ from stix.clouds.aws.api import SETTINGS, Session, credentials
 from stix.clouds.aws.errors import failure_of, typed
 from stix.clouds.aws.launch import Launcher
 from stix.clouds.aws.network import Network
-from stix.clouds.base import Identity, NodeRef, NodeState, Quota, Resource
+from stix.clouds.aws.volumes import KIND, TYPE, Ebs
+from stix.clouds.base import Identity, Node, NodeRef, NodeState, Quota, Resource
 from stix.clouds.config import HOME_TAG, CloudConfig
 from stix.clouds.errors import CloudError
 from stix.clouds.rented.cloud import RentedCloud
+from stix.clouds.rented.disks import mount_disks
 from stix.clouds.rented.machines import Machine, Order, Search, Traits
 from stix.clouds.rented.tags import WISH_TAG, TagRule
 from stix.clouds.settings import read_settings
+from stix.clouds.volumes import Attachment, Volume, VolumeKind, VolumeWish
 
 T = TypeVar("T")
 BATCH = 500
+Volumes = list[Volume]
 _QUOTAS = re.compile(r"Running On-Demand .* instances|All .* Spot Instance Requests")
 
 
@@ -49,6 +53,7 @@ class AwsCloud(RentedCloud):
         self._settings = values
         self._session = Session(values)
         self._network = Network(self._session, config.home_id, values)
+        self._ebs = Ebs(self._session, config.home_id)
         self._launcher = Launcher(self._session, self._network, values)
 
     def credentials(self) -> str:
@@ -165,6 +170,30 @@ class AwsCloud(RentedCloud):
         await finish(lambda: self._session.do(act))
         if errors:
             raise errors[0]
+
+    # -- volumes ---------------------------------------------------------------------------------
+
+    @classmethod
+    def volume_kinds(cls) -> Mapping[str, VolumeKind]:
+        return {TYPE: KIND}
+
+    async def create_volume(self, wish: VolumeWish) -> Volume:
+        async with self._locks.hold(f"volume {wish.name}"):
+            return await finish(lambda: self._session.do(partial(self._ebs.create, wish)))
+
+    async def volumes(self) -> Volumes:
+        found = await self._in_each(await self._regions(), self._ebs.all)
+        return [volume for volumes in found for volume in volumes]
+
+    async def delete_volume(self, wish: VolumeWish) -> None:
+        await self._session.do(partial(self._ebs.delete, wish))
+
+    async def attach(self, node: Node, volumes: Sequence[Attachment]) -> None:
+        await finish(lambda: self._session.do(partial(self._ebs.attach, node, volumes)))
+
+    async def mount(self, node: Node, volumes: Sequence[Attachment]) -> None:
+        disks = await self._session.do(partial(self._ebs.disks, node, volumes))
+        await mount_disks(await self.runner(node), disks, self.name)
 
     async def quotas(self, region: str) -> list[Quota]:
         """The limits of vCPUs per family of machines, on demand and spot."""

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from stix.clouds.aws import AwsCloud
+from stix.clouds.base import HasVolumes
 from stix.clouds.testing.bench import Bench
 from stix.clouds.testing.suite import CloudConformance
+from stix.clouds.volumes import VolumeWish
 from stix.plan.offers import Demand
 from tests.support.aws.bed import CREDENTIALS, REGION, AwsBed
 from tests.support.aws.faults import AwsFaults
@@ -31,7 +33,9 @@ class TestAws(CloudConformance):
         bed.gaps.stock = {(KIND, zone): 0 for zone in zones(KIND, REGION)}
         bed.gaps.stock[KIND, f"{REGION}b"] = ROOM
         bed.gaps.boot = 1
-        config = bed.config(tmp_path, timeout=TIMEOUT_S, regions=[REGION])
+        # Hosts of tests have no sudo, by which others than root mount disks.
+        user = {"user": "root"} if request.node.callspec.params["check"].needs is HasVolumes else {}
+        config = bed.config(tmp_path, timeout=TIMEOUT_S, regions=[REGION], **user)
         return Bench(
             lambda: AwsCloud(config),
             offer_of("aws", REGION, KIND),
@@ -42,4 +46,5 @@ class TestAws(CloudConformance):
             remains=bed.hosts_left,
             spot_offer=offer_of("aws", REGION, KIND, spot=True),
             secrets=list(CREDENTIALS.values()),
+            volume=VolumeWish("", "aws-ebs", REGION, f"{REGION}b", 1.0),
         )

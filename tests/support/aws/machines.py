@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from tests.support.aws.plugs import Plugs
 from tests.support.hosts import HostFarm, HostsUnavailable, Image, SshHost
 
 LOOK_SECONDS = 1.0
@@ -29,6 +30,7 @@ class Machines:
         self._client = client
         self._image = image or Image()
         self._hosts: dict[str, SshHost] = {}
+        self.plugs = Plugs()
         self._wake = threading.Event()
         self._quit = False
         self.error: BaseException | None = None
@@ -52,6 +54,7 @@ class Machines:
         self._thread.join()
         for key in list(self._hosts):
             self._farm.rm(self._hosts.pop(key))
+        self.plugs.close()
 
     def _follow(self) -> None:
         try:
@@ -76,6 +79,8 @@ class Machines:
                 self._hosts[key] = self._begin(key, instance["PrivateIpAddress"])
             elif host.process is None:
                 self._farm.boot(host)
+            for mapping in instance.get("BlockDeviceMappings", [])[1:]:
+                self.plugs.plug(mapping["Ebs"]["VolumeId"])
         elif host is not None and state == "stopped" and host.process is not None:
             self._farm.down(host)
         elif host is not None and state in ("shutting-down", "terminated"):
