@@ -1,11 +1,14 @@
-"""Copies of STIX beside s5cmd, rclone and boto3, on one S3 server in one run.
+"""Copies of STIX beside s5cmd, rclone, boto3 and obstore, on one S3 server in one run.
 
     python benchmarks/transfer.py [--peers /tmp/peers/bin] [--large-mib 1024] [--rounds 3]
 
 Each measurement is a whole process, its start included, on the server of the tests (SeaweedFS).
-The best of the rounds counts. Programs of peers are looked for on the path and in the folder that
-is given; rclone and s5cmd run with as many workers as they choose themselves, or with --workers.
-Beside them stand what the disk and a single stream over loopback give with no client at all.
+The best of the rounds counts; the seconds of processor that the client used stand beside it, since
+a busy machine stretches the time of all. obstore checks nothing and goes on with nothing: it is
+what the network and the disk give to a Python program. Programs of peers are looked for on the
+path and in the folder that is given; rclone and s5cmd run with as many workers as they choose
+themselves, or with --workers. Beside them stand what the disk and a single stream over loopback
+give with no client at all.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -35,50 +38,7 @@ import sys
 from stix.storage.transfer import copy
 copy(sys.argv[1], sys.argv[2])
 """
-BOTO3 = """
-import os, sys
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-import boto3
-from boto3.s3.transfer import TransferConfig
-from botocore.config import Config
-config = Config(max_pool_connections=32, s3={"addressing_style": "path"},
-    request_checksum_calculation="when_required", response_checksum_validation="when_required")
-s3 = boto3.client("s3", config=config)
-how = TransferConfig(max_concurrency=16)
-def split(url):
-    return url.removeprefix("s3://").partition("/")[::2]
-def listing(bucket, prefix):
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-    return {o["Key"]: o for page in pages for o in page.get("Contents", ())}
-source, target = sys.argv[1:]
-if target.startswith("s3://"):
-    bucket, key = split(target)
-    if Path(source).is_file():
-        s3.upload_file(source, bucket, key, Config=how)
-        sys.exit()
-    there = listing(bucket, key + "/")
-    def put(path):
-        name = f"{key}/{path.relative_to(source)}"
-        old, status = there.get(name), path.stat()
-        same = old and old["Size"] == status.st_size
-        if not (same and old["LastModified"].timestamp() >= status.st_mtime):
-            s3.upload_file(str(path), bucket, name, Config=how)
-    with ThreadPoolExecutor(16) as pool:
-        list(pool.map(put, [p for p in Path(source).rglob("*") if p.is_file()]))
-else:
-    bucket, key = split(source)
-    found = listing(bucket, key + "/")
-    if not found:
-        s3.download_file(bucket, key, target, Config=how)
-        sys.exit()
-    def get(name):
-        path = Path(target) / name.removeprefix(key + "/")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        s3.download_file(bucket, name, str(path), Config=how)
-    with ThreadPoolExecutor(16) as pool:
-        list(pool.map(get, found))
-"""
+COPIERS = Path(__file__).resolve().parent / "copiers"
 
 
 @dataclass(frozen=True)
@@ -118,7 +78,9 @@ def clients(folder: str | None, workers: int | None) -> list[Client]:
             return [rclone, verb, "--config=/dev/null", *flags, *many_r, *places]
 
         found.append(Client("rclone", ar))
-    found.append(Client("boto3", lambda s, t, _d, _c: [sys.executable, "-c", BOTO3, s, t]))
+    for name in ("obstore", "boto3"):
+        program = str(COPIERS / f"by_{name}.py")
+        found.append(Client(name, lambda s, t, _d, _c, p=program: [sys.executable, p, s, t]))
     return found
 
 
@@ -137,13 +99,25 @@ def environment(server: S3Server, home: Path) -> dict[str, str]:
     }
 
 
-def timed(command: list[str], env: dict[str, str]) -> float:
-    start = time.perf_counter()
-    done = subprocess.run(command, env=env, capture_output=True, text=True)
-    seconds = time.perf_counter() - start
-    if done.returncode:
-        raise SystemExit(f"{command[:3]} failed: {done.stderr[-2000:]}")
-    return seconds
+@dataclass(frozen=True)
+class Took:
+    """Seconds of a process: by the clock, and of the processor."""
+
+    wall: float
+    cpu: float
+
+
+def timed(command: list[str], env: dict[str, str]) -> Took:
+    with tempfile.TemporaryFile("w+") as said:
+        start = time.perf_counter()
+        process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=said)
+        _, status, used = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            said.seek(0)
+            raise SystemExit(f"{command[:3]} failed: {said.read()[-2000:]}")
+    return Took(seconds, used.ru_utime + used.ru_stime)
 
 
 class Bench:
@@ -153,21 +127,24 @@ class Bench:
         self.server, self.work, self.given = server, work, given
         self.env = environment(server, work)
         self.clients = clients(given.peers, given.workers)
-        self.rows: dict[str, dict[str, float]] = {}
+        self.rows: dict[str, dict[str, Took]] = {}
 
-    def task(self, name: str, run: Callable[[Client, int], float]) -> None:
-        best: dict[str, float] = {}
+    def task(self, name: str, run: Callable[[Client, int], Took]) -> None:
+        found: dict[str, list[Took]] = {client.name: [] for client in self.clients}
         for turn in range(self.given.rounds):
-            order = (
-                self.clients[turn % len(self.clients) :] + self.clients[: turn % len(self.clients)]
-            )
-            for client in order:
-                best[client.name] = min(best.get(client.name, 1e9), run(client, turn))
-        self.rows[name] = best
-        print(name, {key: round(value, 3) for key, value in best.items()}, file=sys.stderr)
+            first = turn % len(self.clients)
+            for client in self.clients[first:] + self.clients[:first]:
+                found[client.name].append(run(client, turn))
+        self.rows[name] = {
+            key: Took(min(one.wall for one in all_of), min(one.cpu for one in all_of))
+            for key, all_of in found.items()
+        }
+        for key, all_of in found.items():
+            said = " ".join(f"{one.wall:.2f}/{one.cpu:.2f}" for one in all_of)
+            print(f"{name}: {key}: {said}", file=sys.stderr)
 
-    def put(self, source: Path, is_folder: bool) -> Callable[[Client, int], float]:
-        def run(client: Client, turn: int) -> float:
+    def put(self, source: Path, is_folder: bool) -> Callable[[Client, int], Took]:
+        def run(client: Client, turn: int) -> Took:
             target = self.server.url(f"{source.name}-{client.name}-{turn}")
             took = timed(client.command(str(source), target, is_folder, False), self.env)
             if turn:
@@ -187,8 +164,8 @@ class Bench:
         names = [one["path"] for page in obstore.list(client, key) for one in page] or [key]
         obstore.delete(client, names)
 
-    def get(self, name: str, is_folder: bool) -> Callable[[Client, int], float]:
-        def run(client: Client, turn: int) -> float:
+    def get(self, name: str, is_folder: bool) -> Callable[[Client, int], Took]:
+        def run(client: Client, turn: int) -> Took:
             # Deleted in the end only: ext4 makes files slowly while it has just deleted others.
             target = self.work / f"got-{name}-{client.name}-{turn}"
             url = self.server.url(f"{name}-boto3-0")
@@ -196,8 +173,8 @@ class Bench:
 
         return run
 
-    def again(self, source: Path) -> Callable[[Client, int], float]:
-        def run(client: Client, turn: int) -> float:
+    def again(self, source: Path) -> Callable[[Client, int], Took]:
+        def run(client: Client, turn: int) -> Took:
             return timed(
                 client.command(str(source), self.server.url("many-stix-0"), True, True), self.env
             )
@@ -280,13 +257,17 @@ def raw_get(server: S3Server, name: str, target: Path) -> float:
 
 
 def show(bench: Bench, sizes: dict[str, tuple[float, str]]) -> None:
+    """Seconds by the clock, of the processor, and what moved in a second."""
     names = [client.name for client in bench.clients]
-    print(f"{'task':<22}" + "".join(f"{name:>18}" for name in names) + f"{'fastest/stix':>16}")
+    print(f"{'task':<16}" + "".join(f"{name:>22}" for name in names) + f"{'fastest/stix':>14}")
     for task, row in bench.rows.items():
         amount, unit = sizes[task]
-        cells = "".join(f"{row[name]:>7.2f} s {amount / row[name]:>8.0f}" for name in names)
-        peers = [row[name] for name in names if name != "stix"]
-        print(f"{task:<22}{cells}{min(peers) / row['stix']:>16.2f}   ({unit})")
+        cells = "".join(
+            f"{row[name].wall:>7.2f}{row[name].cpu:>7.2f}{amount / row[name].wall:>8.0f}"
+            for name in names
+        )
+        fastest = min(row[name].wall for name in names if name not in {"stix", "obstore"})
+        print(f"{task:<16}{cells}{fastest / row['stix'].wall:>14.2f}   ({unit})")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -342,7 +323,10 @@ def main(argv: Sequence[str]) -> int:
                 took = raw_get(server, "large-boto3-0", work / "raw")
                 print(f"one GET, streamed to a file, unchecked: {given.large_mib / took:.0f} MiB/s")
         if given.json:
-            given.json.write_text(json.dumps(bench.rows, indent=2))
+            rows = {
+                task: {k: asdict(v) for k, v in row.items()} for task, row in bench.rows.items()
+            }
+            given.json.write_text(json.dumps(rows, indent=2))
     return 0
 
 

@@ -79,6 +79,7 @@ class GsStore(GsAbilities):
 
     def _make(self) -> AbstractFileSystem:
         os.environ.setdefault(*_ONE_API)
+        from aiohttp import ClientTimeout
         from gcsfs import GCSFileSystem
 
         o = self._options
@@ -87,6 +88,8 @@ class GsStore(GsAbilities):
             project=o.project or os.environ.get("GOOGLE_CLOUD_PROJECT") or "",
             token=token,
             endpoint_url=o.endpoint_url,
+            # By default it waits for ever where a server says nothing.
+            requests_timeout=ClientTimeout(total=None, sock_connect=10, sock_read=60),
             skip_instance_cache=True,
             use_listings_cache=False,
         )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,6 +17,12 @@ from pathlib import Path
 import pytest
 
 START_SECONDS = 30.0
+_START = """
+import socketserver, sys
+socketserver.TCPServer.request_queue_size = 256  # of 5: more clients at once than that hang
+from gcp_storage_emulator.__main__ import main
+main(sys.argv[1:])
+"""
 
 
 @dataclass(frozen=True)
@@ -34,16 +40,14 @@ class GoogleServer:
         return "/".join([f"gs://{self.bucket}", *names])
 
 
-def program() -> str | None:
-    name = "gcp-storage-emulator"
-    return shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
+def installed() -> bool:
+    return importlib.util.find_spec("gcp_storage_emulator") is not None
 
 
 @contextmanager
 def serve(folder: Path) -> Iterator[GoogleServer]:
     """Run a server and end it; ``folder`` takes its log."""
-    found = program()
-    if found is None:
+    if not installed():
         pytest.skip("no Google server: install gcp-storage-emulator")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -52,7 +56,14 @@ def serve(folder: Path) -> Iterator[GoogleServer]:
     arguments = ["--host=127.0.0.1", f"--port={port}", "--in-memory", "--quiet"]
     with (folder / "gcs.log").open("wb") as log:
         process = subprocess.Popen(
-            [found, "start", *arguments, f"--default-bucket={server.bucket}"],
+            [
+                sys.executable,
+                "-c",
+                _START,
+                "start",
+                *arguments,
+                f"--default-bucket={server.bucket}",
+            ],
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -40,6 +41,7 @@ def seeded(
             place = servers(kind)
             put(here, place, "source", tmp_path_factory.mktemp("state"))
             made[kind, small] = Seeded(place, there)
+            time.sleep(1.1)  # times of objects are whole seconds: a copy is younger than these
         return made[kind, small]
 
     return seed

@@ -7,6 +7,7 @@ import itertools
 import os
 import random
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,11 +38,13 @@ class Place:
         root = store.path(self.at(name)).strip("/")
         filesystem = store.filesystem()
         found = filesystem.find(store.path(self.at(name)))
-        read = filesystem.cat(found) if found else {}
-        return {
-            str(path).strip("/").removeprefix(root).lstrip("/"): sha256(data)
-            for path, data in read.items()
-        }
+
+        def one(path: str) -> tuple[str, str]:
+            name = str(path).strip("/").removeprefix(root).lstrip("/")
+            return name, sha256(filesystem.cat_file(path))
+
+        with ThreadPoolExecutor(8) as pool:
+            return dict(pool.map(one, found))
 
 
 @dataclass(frozen=True)
