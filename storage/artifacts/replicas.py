@@ -140,11 +140,11 @@ class Replicas:
 
     def put_path(self, path: str | os.PathLike[str]) -> Stored:
         """Store a file or a folder; see `ArtifactStore.put_path`."""
-        return self.put(lambda store: store.put_path(path))
+        return self.put_by(lambda store: store.put_path(path))
 
     def put_bytes(self, data: bytes, name: str) -> Stored:
         """Store ``data`` as a file called ``name``."""
-        return self.put(lambda store: store.put_bytes(data, name))
+        return self.put_by(lambda store: store.put_bytes(data, name))
 
     def put_tar(self, source: IO[bytes], limit: int | None = None) -> Stored:
         """Store the content of a tar stream, which can be read but once: in the first that answers.
@@ -161,10 +161,6 @@ class Replicas:
         return stored
 
     def put_by(self, send: Callable[[ArtifactStore], Stored]) -> Stored:
-        """Store an artifact by ``send``, which is given the store; further copies likewise."""
-        return self.put(send)
-
-    def put(self, send: Callable[[ArtifactStore], Stored]) -> Stored:
         """Store by ``send``, into the nearest store that takes it, and as many more as wanted.
 
         Args:
@@ -199,13 +195,20 @@ class Replicas:
             if member is first or left < 1:
                 continue
             try:
-                same = send and member.bounded(partial(send, member.store))
-                if not same or same.digest != stored.digest:
+                if not (send and self._again(stored.digest, member, send)):
                     self._copy(stored.digest, member)
-                self._memory.note(stored.digest, member.url)
-                left -= 1
             except StorageError as error:
                 member.fell(error)
+                continue
+            self._memory.note(stored.digest, member.url)
+            left -= 1
+
+    def _again(self, digest: str, member: Member, send: Callable[[ArtifactStore], Stored]) -> bool:
+        """Whether what was sent once could be sent to this store too, and is still the same."""
+        try:
+            return member.bounded(partial(send, member.store)).digest == digest
+        except StorageError:
+            return False
 
     def replicate(self, digest: str, url: str) -> Stored:
         """Copy an artifact to the store at ``url``, from the cheapest that has it.
