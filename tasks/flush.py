@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -24,7 +25,6 @@ from stix.tasks.mounts import (
     all_mounts,
     log_of,
     mount_failed,
-    tools_on,
 )
 
 FLUSH = "flush"
@@ -50,9 +50,13 @@ async def flush_all(attempt: Attempt) -> None:
 
 async def _flush(mount: Mount) -> dict[str, Any]:
     attempt, node, logger = mount.attempt, mount.node, get_run_logger()
+
+    def tell(line: str) -> None:
+        logger.info("%s: %s", mount.target, line)
+
     while True:
         try:
-            most = await _flush_once(mount)
+            most = await _flush_once(mount, tell)
             break
         except ConnectionLost as lost:
             await reach_again(attempt, node, await client_of(attempt, node), lost)
@@ -63,26 +67,22 @@ async def _flush(mount: Mount) -> dict[str, Any]:
     return {"target": mount.target, "rank": node.rank, **most}
 
 
-async def _flush_once(mount: Mount) -> dict[str, int]:
+async def _flush_once(mount: Mount, tell: Callable[[str], None]) -> dict[str, int]:
     runner = await runner_of(mount.attempt, mount.node)
-    if not _by_rclone(mount):  # the others upload a file before its close returns
+    made = _made(mount)
+    if not str(made["tool"]).startswith("rclone"):  # the others upload a file when it is closed
         if not await answers(runner, mount.place, mount.bounds.check):
             raise StorageError("The mount does not answer.", fix="Look at its log.")
         return {"files": 0, "bytes": 0}
-    found = await tools_on(mount.node, runner)
-    logger = get_run_logger()
-
-    def tell(line: str) -> None:
-        logger.info("%s: %s", mount.target, line)
-
-    most = await flush(runner, mount.place, found.rclone, mount.bounds, tell)
+    most = await flush(runner, mount.place, made["program"], mount.bounds, tell)
     return {"files": most.files, "bytes": most.bytes}
 
 
-def _by_rclone(mount: Mount) -> bool:
-    made = mount.attempt.steps.get(MOUNTS, {}).get("mounted", ())
-    mine = [m for m in made if m["target"] == mount.target and m["rank"] == mount.node.rank]
-    return not mine or str(mine[0]["tool"]).startswith("rclone")
+def _made(mount: Mount) -> dict[str, Any]:
+    for made in mount.attempt.steps.get(MOUNTS, {}).get("mounted", ()):
+        if made["target"] == mount.target and made["rank"] == mount.node.rank:
+            return dict(made)
+    raise StorageError(f"{mount.url} was not mounted.", fix="Look at the log of the mount.")
 
 
 async def leave_mounts(attempt: Attempt) -> None:
@@ -96,7 +96,7 @@ async def leave_mounts(attempt: Attempt) -> None:
     with suppress(StixError, StepFailed, OSError, TimeoutError):
         async with asyncio.timeout(LAST_S):
             if FLUSH not in attempt.steps:
-                todo = [_flush_once(mount) for mount in mounts if mount.write]
+                todo = [_flush_once(mount, lambda _: None) for mount in mounts if mount.write]
                 await asyncio.gather(*todo, return_exceptions=True)
     with suppress(StixError, StepFailed, OSError, TimeoutError):
         async with asyncio.timeout(LAST_S):

@@ -28,6 +28,7 @@ from stix.storage.mounts import (
     Bounds,
     Found,
     Grant,
+    MountCommand,
     Place,
     Wish,
     await_mounted,
@@ -142,7 +143,7 @@ async def _mount(mount: Mount, grant: Grant) -> dict[str, Any]:
     attempt, node = mount.attempt, mount.node
     while True:
         try:
-            tool = await _mount_once(mount, await runner_of(attempt, node), grant)
+            made = await _mount_once(mount, await runner_of(attempt, node), grant)
             break
         except ConnectionLost as lost:
             await reach_again(attempt, node, await client_of(attempt, node), lost)
@@ -153,20 +154,21 @@ async def _mount(mount: Mount, grant: Grant) -> dict[str, Any]:
         mount.url,
         mount.target,
         node.rank,
-        tool,
+        made.tool,
         mount.spec.mode,
     )
     return {
         "target": mount.target,
         "url": mount.url,
         "mode": mount.spec.mode,
-        "tool": tool,
+        "tool": made.tool,
+        "program": made.program,
         "rank": node.rank,
         "scope": grant.access.scope,
     }
 
 
-async def _mount_once(mount: Mount, runner: Runner, grant: Grant) -> str:
+async def _mount_once(mount: Mount, runner: Runner, grant: Grant) -> MountCommand:
     found = await tools_on(mount.node, runner)
     wish = Wish(
         mount.url, mount.spec.mode, grant.plan, grant.access, mount.write, options_of(mount.spec)
@@ -192,7 +194,7 @@ async def _mount_once(mount: Mount, runner: Runner, grant: Grant) -> str:
         said = Redactor(command.secrets.values()).text(await said_by(mount))
         raise StorageError(f"it cannot be mounted: {said or 'it does not answer'}", fix="")
     await _link(mount, runner)
-    return command.tool
+    return command
 
 
 async def tools_on(node: Node, runner: Runner) -> Found:

@@ -133,6 +133,7 @@ class HostAgent:
         Args:
             name: ``pull``, ``objects``, ``hashed`` or ``push``; see the agent's ``data``.
         """
+        await self.ensure()  # so that a call which is killed there is given once more
         return await self._call(name, {**request, "seconds": seconds}, seconds + COPY_SECONDS)
 
     async def notice(

@@ -47,11 +47,13 @@ class MountCommand:
 
     Attributes:
         tool: What mounts, with its version where it is known.
+        program: Its path on the node.
         env: Without secrets.
         secrets: Reach the process by its environment alone.
     """
 
     tool: str
+    program: str
     script: str
     env: Mapping[str, str]
     secrets: Mapping[str, str] = field(repr=False)
@@ -73,7 +75,7 @@ def mount_command(wish: Wish, found: Found, place: Place, bounds: Bounds) -> Mou
     else:
         tool, argv = _other(wish, found, place)
         env, secrets = {}, dict(wish.access.env)
-    return MountCommand(tool, _script(argv, place, bounds), env, secrets)
+    return MountCommand(tool, argv[0], _script(argv, place, bounds), env, secrets)
 
 
 def _script(argv: Sequence[str], place: Place, bounds: Bounds) -> str:

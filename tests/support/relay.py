@@ -32,12 +32,36 @@ class Relay:
 
     Attributes:
         refusing: Clients that get no answer.
+        held: Paths with this word in them are answered when `gate` is open only, but for the
+            first ``free`` of them.
     """
 
     url: str
     log: list[Asked] = field(default_factory=list)
     refusing: set[str] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    gate: threading.Event = field(default_factory=threading.Event)
+    held: str = ""
+    free: int = 0
+
+    def hold(self, word: str, free: int) -> None:
+        """Let ``free`` requests of this kind through, and no more until `release`."""
+        with self.lock:
+            self.held, self.free = word, free
+        self.gate.clear()
+
+    def release(self) -> None:
+        self.held = ""
+        self.gate.set()
+
+    def wait(self, path: str) -> None:
+        with self.lock:
+            if not self.held or self.held not in path:
+                return
+            self.free -= 1
+            if self.free >= 0:
+                return
+        self.gate.wait()
 
     def gets(self, client: str, word: str = "/chunks/") -> list[str]:
         """Paths below ``word`` that a client was sent in whole, in order."""
@@ -66,6 +90,7 @@ def relay(target: str, address: str = "127.0.0.1") -> Iterator[Relay]:
     try:
         yield made
     finally:
+        made.release()
         server.shutdown()
         server.server_close()
         thread.join()
@@ -80,6 +105,8 @@ def _handler(made: Relay, place: str) -> type[BaseHTTPRequestHandler]:
             if client in made.refusing:
                 self.close_connection = True
                 return
+            if self.command == "GET":
+                made.wait(self.path)
             size = int(self.headers.get("Content-Length") or 0)
             body = self.rfile.read(size) if size else None
             far = http.client.HTTPConnection(place, timeout=60)
