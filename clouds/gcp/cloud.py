@@ -15,20 +15,24 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from stix.clouds.base import Identity, NodeRef, NodeState, Quota, Resource
+from stix.clouds.agents import finish
+from stix.clouds.base import Identity, Node, NodeRef, NodeState, Quota, Resource
 from stix.clouds.config import HOME_TAG, TOKEN_TAG, CloudConfig
 from stix.clouds.errors import CapacityError, CloudError, InvalidRequest, TransientError
 from stix.clouds.gcp import tpu
 from stix.clouds.gcp.errors import ERRORS, reading
 from stix.clouds.gcp.machines import Habits, body, machine, moment
 from stix.clouds.gcp.network import Network, Wish
+from stix.clouds.gcp.volumes import KIND, TYPE, PersistentDisks, disks
 from stix.clouds.gcp.wire import Google, Login, Patience, last
-from stix.clouds.rented.cloud import RentedCloud
+from stix.clouds.rented.cloud import RentedCloud, understood
+from stix.clouds.rented.disks import mount_disks
 from stix.clouds.rented.failures import Exists, NotThere
 from stix.clouds.rented.machines import Machine, Order, Search, Traits
 from stix.clouds.rented.names import tags_in
 from stix.clouds.rented.tags import WISH_TAG, TagRule, unpack
 from stix.clouds.settings import Setting, read_settings
+from stix.clouds.volumes import Attachment, Volume, VolumeKind, VolumeWish
 from stix.plan.offers import Offer
 
 SETTINGS = (
@@ -55,6 +59,7 @@ HABITS = (
     *("network", "subnetwork", "disk_type", "disk_gib", "image", "gpu_image"),
     *("service_account", "use_internal_ips", "os_login"),
 )
+Volumes = list[Volume]
 NUMBER = re.compile(r"[1-9][0-9]{0,19}")
 """Ids of machines; those of TPU VMs are names."""
 
@@ -90,6 +95,8 @@ class GcpCloud(RentedCloud):
         self._tpus = tpu.Tpus(Google(self._apis[1], "/v2", login, project, patience), habits)
         self._network = Network(self._google, habits.network, config.home_id, values["ssh_from"])
         self._zones: dict[str, Sequence[str]] = {}
+        rule = self.traits.tags or TagRule()
+        self._disks = PersistentDisks(self._google, config.home_id, rule)
 
     def credentials(self) -> str:
         return self._login.source()
@@ -304,6 +311,30 @@ class GcpCloud(RentedCloud):
             except NotThere:
                 continue
             await self._google.done(done)
+
+    @classmethod
+    def volume_kinds(cls) -> Mapping[str, VolumeKind]:
+        return {TYPE: KIND}
+
+    async def create_volume(self, wish: VolumeWish) -> Volume:
+        with understood(self.name):
+            return await finish(lambda: self._disks.create(wish))
+
+    async def volumes(self) -> Volumes:
+        with understood(self.name):
+            machines = await self.machines(Search(self.config.home_id))
+            return await self._disks.all({each.name: each.id for each in machines})
+
+    async def delete_volume(self, wish: VolumeWish) -> None:
+        with understood(self.name):
+            await self._disks.delete(wish)
+
+    async def attach(self, node: Node, volumes: Sequence[Attachment]) -> None:
+        with understood(self.name):
+            await finish(lambda: self._disks.attach(node, volumes))
+
+    async def mount(self, node: Node, volumes: Sequence[Attachment]) -> None:
+        await mount_disks(await self.runner(node), disks(volumes), self.name)
 
     async def quotas(self, region: str) -> list[Quota]:
         """Those of the region, and those of the project for all regions."""

@@ -14,6 +14,7 @@ from stix.clouds.gcp import GcpCloud
 from stix.clouds.gcp.tpu import offers as slices
 from stix.clouds.testing.bench import Bench
 from stix.clouds.testing.suite import CHECKS, CloudConformance, run_check
+from stix.clouds.volumes import VolumeWish
 from stix.plan.offers import Offer
 from tests.support.clouds.benches import bench as rented
 from tests.support.clouds.gcp import Gcp
@@ -64,6 +65,7 @@ class TestGcp(CloudConformance):
                 QUICK,
                 spot_offer=the(known, spot=True),
                 secrets=[TOKEN, private_pem()],
+                volume=VolumeWish("", "gcp-pd", "us-central1", "us-central1-a", 10.0),
             )
 
 

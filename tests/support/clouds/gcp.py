@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from stix.clouds.base import NodeState
-from stix.clouds.testing.double import Box, Refused, route
+from stix.clouds.testing.double import Box, Refused, Thing, route
 from stix.clouds.testing.wire import Asked
 from tests.support.clouds.gcp_base import PROJECT, ROOT, ZONE, GoogleDouble, broken, failure
 
@@ -248,26 +248,60 @@ class Gcp(GoogleDouble):
         for thing in found:
             if _fits(asked, thing.more["labels"]):
                 zone = thing.more["zone"]
-                users = [self.link(f"/zones/{zone}/instances/{thing.more['name']}")]
-                entry = {
-                    **thing.more,
-                    "id": thing.id,
-                    "zone": self.link(f"/zones/{zone}"),
-                    "users": users if thing.owner else [],
-                }
-                shown.append((zone, entry))
+                shown.append((zone, self._shown_disk(thing)))
         return self.by_zone(asked, "disks", shown)
+
+    def _shown_disk(self, thing: Thing) -> dict[str, Any]:
+        zone, name = thing.more["zone"], thing.more["name"]
+        users = [name] if thing.owner else []
+        boxes = [self.boxes[box] for box in self.alive()]
+        users += [box.name for box in boxes if name in box.more.get("attached", ())]
+        place = self.link(f"/zones/{zone}")
+        links = [f"{place}/instances/{user}" for user in users]
+        return {"sizeGb": "100", **thing.more, "id": thing.id, "zone": place, "users": links}
+
+    def _disk(self, zone: str, name: str) -> Thing:
+        for thing in self.things.values():
+            if thing.kind == "disk" and (thing.more["zone"], thing.more["name"]) == (zone, name):
+                return thing
+        raise Refused(*self.UNKNOWN)
+
+    @route("GET", rf"{ROOT}{ZONE}/disks/(?P<name>[^/]+)")
+    def disk(self, asked: Asked, zone: str, name: str) -> Any:
+        return self._shown_disk(self._disk(zone, name))
+
+    @route("POST", rf"{ROOT}{ZONE}/disks")
+    def add_disk(self, asked: Asked, zone: str) -> Any:
+        body = asked.json
+        if zone not in self.zones():
+            raise Refused(*self.UNKNOWN)
+        if not NAME.fullmatch(body["name"]) or not body["sizeGb"].isdigit():
+            self._invalid("Invalid value for field 'resource'.")
+        if not all(LABEL.fullmatch(value) for value in body["labels"].values()):
+            self._invalid("Invalid value for field 'resource.labels'.")
+        there = [t.more for t in self.things.values() if t.kind == "disk"]
+        if any((each["zone"], each["name"]) == (zone, body["name"]) for each in there):
+            raise Refused(409, failure(409, "alreadyExists", "The resource already exists"))
+        self.keep("disk", single=False, **{**body, "zone": zone, "status": "READY"})
+        return self.shown(self.begun("insert", f"/zones/{zone}", f"disks/{body['name']}"))
+
+    @route("POST", rf"{ROOT}{ZONE}/instances/{ID}/attachDisk")
+    def attach_disk(self, asked: Asked, zone: str, box: str) -> Any:
+        found, name = self.the(box), asked.json["source"].rpartition("/")[2]
+        if self._shown_disk(self._disk(zone, name))["users"]:
+            words = "The disk resource is already being used in read-write mode"
+            raise Refused(400, failure(400, "resourceInUseByAnotherResource", words))
+        found.more.setdefault("attached", []).append(name)
+        return self.shown(self.begun("attachDisk", f"/zones/{zone}", f"instances/{found.name}"))
 
     @route("DELETE", rf"{ROOT}{ZONE}/disks/(?P<name>[^/]+)")
     def drop_disk(self, asked: Asked, zone: str, name: str) -> Any:
-        for thing in list(self.things.values()):
-            if thing.kind == "disk" and (thing.more["zone"], thing.more["name"]) == (zone, name):
-                if thing.owner:
-                    words = "The disk resource is already being used."
-                    raise Refused(400, failure(400, "resourceInUseByAnotherResource", words))
-                del self.things[thing.id]
-                return self.shown(self.begun("delete", f"/zones/{zone}", f"disks/{name}"))
-        raise Refused(*self.UNKNOWN)
+        thing = self._disk(zone, name)
+        if self._shown_disk(thing)["users"]:
+            words = "The disk resource is already being used."
+            raise Refused(400, failure(400, "resourceInUseByAnotherResource", words))
+        del self.things[thing.id]
+        return self.shown(self.begun("delete", f"/zones/{zone}", f"disks/{name}"))
 
     @route("GET", f"{ROOT}/global/firewalls")
     def firewalls(self, asked: Asked) -> Any:
