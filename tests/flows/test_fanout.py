@@ -4,34 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+import subprocess
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
+import psutil
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 
-from stix.clouds.base import CanChaos
 from stix.engine.runtime import CloudSet
 from stix.flows.host import cloud_configs
 from stix.ledger import Ledger
 from stix.storage.artifacts import ArtifactStore, Replicas
 from stix.storage.artifacts.member import Member
+from tests.support.agents import eventually
 from tests.support.hosts import HostFarm, SshHost
 from tests.support.relay import Relay, relay
 from tests.support.s3 import S3Server, s3_server
 from tests.support.server import ServerHome
 from tests.support.workshop import open_workshop
-from tests.support.yard import Yard
+from tests.support.yard import Ended, Yard
 
 __all__ = ["s3_server"]
 
 pytestmark = [pytest.mark.server, pytest.mark.hosts]
 
 MIB = 64
-CONSUMERS = 8
+CONSUMERS = 6
 POOLS = ("north", "east", "south", "west")
 MAKE = f"head -c {MIB * 2**20} /dev/urandom > big; mkdir -p out/d; mv big out/; date > out/d/small"
 USE = """
@@ -88,8 +91,8 @@ async def field(
             await clouds.close()
 
 
-def pipeline(consumers: int, *, shared: bool, use: str = USE) -> str:
-    """One producer; consumers spread over all pools."""
+def pipeline(consumers: int, *, shared: bool, pools: Sequence[str] = POOLS) -> str:
+    """One producer; consumers spread over the pools."""
     stages: dict[str, Any] = {
         "make": {
             "run": MAKE,
@@ -99,30 +102,38 @@ def pipeline(consumers: int, *, shared: bool, use: str = USE) -> str:
     }
     for number in range(consumers):
         stages[f"use{number}"] = {
-            "run": use.format(size=MIB * 2**20),
+            "run": USE.format(size=MIB * 2**20),
             "inputs": {"data": {"from": "make.data", "shared": shared}},
-            "resources": {"infra": f"ssh/{POOLS[number % len(POOLS)]}"},
+            "resources": {"infra": f"ssh/{pools[number % len(pools)]}"},
             "recovery": {"preempted": {"retries": 3, "backoff": 0}},
         }
     return json.dumps({"name": "fanout", "stages": stages})
 
 
-def sums(yard: Yard, ended: Any) -> set[str]:
+def sums(ended: Ended) -> set[str]:
     return {row.result["sum"] for key, row in ended.stages.items() if key != "make"}
 
 
-@pytest.mark.parametrize("shared", [True, False], ids=["linked", "copied"])
+def chunks_of(yard: Yard, ended: Ended) -> list[str]:
+    manifest = yard.workshop.runtime.store.manifest(ended.stages["make"].outputs["data"])
+    return sorted({chunk for entry in manifest.entries for chunk in entry.chunks})
+
+
+def names(paths: list[str]) -> list[str]:
+    return sorted(path.rpartition("/")[2] for path in paths)
+
+
+@pytest.mark.parametrize(
+    "shared", [True, pytest.param(False, marks=pytest.mark.full)], ids=["linked", "copied"]
+)
 async def test_each_chunk_comes_to_each_host_once(
     field: Yard, way: Relay, hosts: HostFarm, four: list[SshHost], shared: bool
 ) -> None:
     ended = await field.run(pipeline(CONSUMERS, shared=shared))
     assert ended.state == "succeeded", ended.message
-    assert len(sums(field, ended)) == 1
-    manifest = field.workshop.runtime.store.manifest(ended.stages["make"].outputs["data"])
-    chunks = {chunk for entry in manifest.entries for chunk in entry.chunks}
+    assert len(sums(ended)) == 1
     for host in four:
-        got = [path.rpartition("/")[2] for path in way.gets(host.address)]
-        assert sorted(got) == sorted(chunks), f"{host.name} got them once"
+        assert names(way.gets(host.address)) == chunks_of(field, ended), f"{host.name}: once"
     ours = f"{hosts.network}.1"
     assert not way.gets(ours), "no chunk passed the engine"
     written = [one for one in way.log if one.method == "PUT" and one.status == 200]
@@ -130,3 +141,49 @@ async def test_each_chunk_comes_to_each_host_once(
     moved = [a.steps["sync"]["result"]["data"] for a in ended.attempts if "sync" in a.steps]
     copied = [one["copied"] for by_node in moved for one in by_node.values()]
     assert all(count == 0 for count in copied) if shared else all(copied)
+
+
+async def test_neither_a_kill_nor_a_takeover_brings_a_chunk_twice(
+    field: Yard, way: Relay, hosts: HostFarm, four: list[SshHost]
+) -> None:
+    """A process that fetches is killed, then the engine goes; another one ends it."""
+    east = four[1]
+    way.hold_for(east.address, "/chunks/", free=2)
+    run_id = await field.start(pipeline(2, shared=False, pools=["east"]))
+    await eventually(lambda: len(way.gets(east.address)) == 2, "two chunks came")
+    await asyncio.sleep(0.5)  # to be noted down
+    await asyncio.to_thread(kill_pulls, east)
+    way.hold_for(east.address, "/chunks/", free=1)
+    await eventually(lambda: len(way.gets(east.address)) == 3, "a third one came")
+    await asyncio.sleep(0.5)
+    await field.engines[0].leave()
+    await field.engine()
+    way.release()
+    ended = await field.end(run_id)
+    assert ended.state == "succeeded", ended.message
+    assert names(way.gets(east.address)) == chunks_of(field, ended)
+    assert len(sums(ended)) == 1
+    assert all(len(row.steps) for row in ended.attempts)
+
+
+def kill_pulls(host: SshHost) -> None:
+    """SIGKILL to every process that fetches on a host."""
+    listed = subprocess.run(["ip", "netns", "pids", host.name], capture_output=True, check=True)
+    for pid in map(int, listed.stdout.split()):
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
+            if process.cmdline()[-1:] == ["pull"]:
+                process.kill()
+
+
+async def test_what_a_host_cannot_fetch_the_engine_passes_on_once(
+    field: Yard, way: Relay, hosts: HostFarm, four: list[SshHost]
+) -> None:
+    """A firewall stands between a host and the store."""
+    south = four[2]
+    way.refusing.add(south.address)
+    ended = await field.run(pipeline(3, shared=True, pools=["south"]))
+    assert ended.state == "succeeded", ended.message
+    assert len(sums(ended)) == 1
+    assert way.gets(south.address) == []
+    assert names(way.gets(f"{hosts.network}.1")) == chunks_of(field, ended)

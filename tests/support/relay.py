@@ -42,21 +42,26 @@ class Relay:
     lock: threading.Lock = field(default_factory=threading.Lock)
     gate: threading.Event = field(default_factory=threading.Event)
     held: str = ""
+    client: str = ""
     free: int = 0
 
     def hold(self, word: str, free: int) -> None:
         """Let ``free`` requests of this kind through, and no more until `release`."""
+        self.hold_for("", word, free)
+
+    def hold_for(self, client: str, word: str, free: int) -> None:
+        """As `hold`, for one client. Those that wait already go on waiting."""
         with self.lock:
-            self.held, self.free = word, free
+            self.client, self.held, self.free = client, word, free
         self.gate.clear()
 
     def release(self) -> None:
         self.held = ""
         self.gate.set()
 
-    def wait(self, path: str) -> None:
+    def wait(self, client: str, path: str) -> None:
         with self.lock:
-            if not self.held or self.held not in path:
+            if not self.held or self.held not in path or self.client not in ("", client):
                 return
             self.free -= 1
             if self.free >= 0:
@@ -106,7 +111,7 @@ def _handler(made: Relay, place: str) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
                 return
             if self.command == "GET":
-                made.wait(self.path)
+                made.wait(client, self.path)
             size = int(self.headers.get("Content-Length") or 0)
             body = self.rfile.read(size) if size else None
             far = http.client.HTTPConnection(place, timeout=60)
