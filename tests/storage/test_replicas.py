@@ -21,10 +21,12 @@ from stix.storage.artifacts.replicas import DAMAGED, MENDED, MISSING, THERE, UNR
 from stix.storage.base import Corrupt, NotInStore, StorageError
 from stix.storage.registry import open_store
 from tests.storage.frail import files, grow_old
+from tests.support.azurite import AzureServer
 from tests.support.s3 import S3Server
 
 AWS, GCP = Place("aws", "us-east-1"), Place("gcp", "us-central1")
 ON_AWS, ON_GCP = Place("aws", "us-east-1", "us-east-1a"), Place("gcp", "us-central1", "b")
+AZURE = Place("azure", "westeurope")
 QUICK = Patience(0.2, 0.5)
 
 
@@ -311,3 +313,25 @@ def test_one_store_alone_is_as_it_always_was(tmp_path: Path, tree: Path) -> None
     with pytest.raises(NotInStore):
         one.manifest(digest)
     assert not files(tmp_path / "one")
+
+
+def test_a_replica_on_s3_and_one_on_azure(
+    s3_server: S3Server, azure_server: AzureServer, tree: Path, tmp_path: Path
+) -> None:
+    s3 = Member(ArtifactStore(s3_server.url("both"), **s3_server.options()), AWS)
+    az = Member(ArtifactStore(azure_server.url("both"), **azure_server.options()), AZURE)
+    both = Replicas([s3, az])
+    digest = both.near(ON_AWS).put_path(tree).digest
+    assert both.where(digest) == {s3.url: THERE, az.url: MISSING}
+    assert both.replicate(digest, az.url).new_bytes > 0
+    chunk = s3.store.manifest(digest).entries[5].chunks[0]
+    s3.store.backend.put(s3.store.chunks.url(chunk), b"damage")
+    both.near(ON_AWS).get(digest, tmp_path / "got")
+    assert sorted(p.read_text() for p in (tmp_path / "got").iterdir()) == sorted(
+        p.read_text() for p in tree.iterdir()
+    )
+    assert [one.state for one in both.check(digest)] == [WHOLE, WHOLE]
+    near_azure = Replicas([s3, az], copies=2).near(AZURE)
+    (tree / "f0").write_text("another")
+    assert near_azure.url == az.url
+    assert {*near_azure.where(near_azure.put_path(tree).digest).values()} == {THERE}
