@@ -177,3 +177,47 @@ def test_attempt_logs_stay_inside(tmp_path: Path) -> None:
     folder = config.attempt_logs("r", "train[path=../../x,a=/b]", 2)
     assert folder.parent.parent == config.run_logs / "r"
     assert os.sep not in folder.parent.name and folder.name == "2"
+
+
+def test_further_stores_of_artifacts(tmp_path: Path) -> None:
+    config = load(
+        tmp_path,
+        "artifacts:\n"
+        "  url: s3://b/p\n"
+        "  place: aws/us-east-1\n"
+        "  copies: 2\n"
+        "  replicas:\n"
+        "    - gs://c/p\n"
+        "    - {url: s3://d, endpoint_url: http://minio:9000, profile: lab, place: ssh/lab}\n",
+    )
+    assert config.artifact_copies == 2
+    assert config.artifact_stores == (
+        ArtifactPlace("s3://b/p", place="aws/us-east-1"),
+        ArtifactPlace("gs://c/p"),
+        ArtifactPlace("s3://d", "http://minio:9000", "lab", "ssh/lab"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("replicas", "line", "said"),
+    [
+        ("[{place: local}]", 2, "must be a URL, or a map with a `url`"),
+        ("[5]", 2, "must be a URL"),
+        ("['']", 2, "must be a URL"),
+        ("gs://c", 2, "`artifacts.replicas` must be a list"),
+        ("\n    - {url: gs://c, plaice: x}", 3, "unknown setting `artifacts.replicas[0].plaice`"),
+        ("\n    - gs://c\n    - {url: gs://d, place: [x]}", 4, "`artifacts.replicas[1].place`"),
+        ("\n    - gs://c\n    - gs://d\n    - gs://c", 5, "the store gs://c is there twice"),
+    ],
+)
+def test_a_wrong_store_of_artifacts_is_named(
+    tmp_path: Path, replicas: str, line: int, said: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load(tmp_path, f"artifacts:\n  replicas: {replicas}\n")
+    assert f"config.yaml:{line}: " in refused.value.message and said in refused.value.message
+
+
+def test_at_least_one_copy(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"artifacts\.copies.*at least 1"):
+        load(tmp_path, "artifacts: {copies: 0}\n")
