@@ -101,7 +101,7 @@ def _each(need: Need, offers: Sequence[Offer]) -> Iterator[tuple[Offer, Offer, s
     cloud, machine, most = need.cloud, need.instance_type, need.max_hourly_cost
     cpus, memory = need.cpus, need.memory_gib
     anywhere = need.region is None and need.zone is None and not need.volumes
-    simple = anywhere and not need.local_disk_gib
+    simple = anywhere and not need.local_disk_gib and not need.wants
     for offer in offers:
         if cloud is not None and offer.cloud != cloud:
             yield offer, offer, "infra"
