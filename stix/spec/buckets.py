@@ -58,6 +58,14 @@ def bucket_url(store: str, name: str, region: str = REGION) -> str:
     return f"{scheme}://{place}{name}"
 
 
+def is_written(mount: StorageMount) -> bool:
+    """Whether the commands of a stage may change what they see through an entry."""
+    if mount.mode in ("COPY", "STREAM"):
+        return False
+    asked = () if mount.config is None else (mount.config.mount, mount.config.mount_cached)
+    return not any(one is not None and one.read_only for one in asked)
+
+
 def _below(url: str, mount: StorageMount) -> str:
     part = (mount.bucket_sub_path or "").strip("/")
     return f"{url.rstrip('/')}/{part}" if part else url

@@ -16,6 +16,7 @@ from pydantic import (
 
 from stix.spec import forms, values
 from stix.spec.base import Accepts, Also, Spec, bad
+from stix.spec.buckets import is_written
 from stix.spec.caching import CacheSpec
 from stix.spec.checkpoint import CheckpointSpec
 from stix.spec.edges import InputSpec, OutputSpec
@@ -75,7 +76,8 @@ class StageSpec(TaskApi, Spec):
         allowed_failures: Points of the matrix that may fail: a number, or a share such as ``20%``.
         when: An expression over earlier stages; where it is false the stage is skipped.
         recovery: What to do when something goes wrong, by kind of event.
-        cache: Whether outputs of an earlier run may serve; default: true if it declares outputs.
+        cache: Whether outputs of an earlier run may serve; default: true if it declares outputs
+            and mounts nothing that it may write to.
             ``{resources: true}``: only those of the same resources.
         timeout: Time for one attempt, in seconds or such as ``30m``.
         checkpoint: A directory that is kept while the stage runs, for its next attempt.
@@ -253,13 +255,30 @@ class StageSpec(TaskApi, Spec):
 
     @property
     def cached(self) -> bool:
-        """Whether outputs of an earlier run may serve: never those that are not declared.
+        """Whether outputs of an earlier run may serve: never those that are not declared."""
+        return not self.uncached
 
-        What a volume holds is in no key: a stage with one says ``cache: true`` itself.
+    @property
+    def uncached(self) -> str:
+        """Why no outputs of an earlier run may serve, in words; empty where they may.
+
+        What a volume or a mount holds is in no key, and what is written there is no output: a
+        stage with one says ``cache: true`` itself.
         """
-        shared = any(volume.name for volume in self.volumes.values())
-        wanted = not shared if self.cache is None else self.cache.enabled
-        return bool(self.outputs) and wanted
+        if self.cache is not None and not self.cache.enabled:
+            return "it is never skipped: cache: false"
+        if not self.outputs:
+            return "it declares no outputs, so that none of an earlier run can serve"
+        if self.cache is None and self.written:
+            places = ", ".join(self.written)
+            return f"it may write to {places}, which is no output of it; cache: true would skip it"
+        return ""
+
+    @property
+    def written(self) -> list[str]:
+        """Paths of buckets and volumes that the commands may write to beside the outputs."""
+        mounts = [target for target, mount in self.file_mounts.items() if is_written(mount)]
+        return [*mounts, *(target for target, volume in self.volumes.items() if volume.name)]
 
     def upstream(self) -> list[str]:
         """Stages that must end before: ``needs``, then those of ``inputs``; each once."""

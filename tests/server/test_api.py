@@ -201,6 +201,10 @@ def test_why_compares_with_the_last_run(stix_server: ServerHome) -> None:
     answer = stix_server.api("GET", f"/runs/{second}/why?stage=one")
     assert [part["part"] for part in answer["parts"] if part["changed"]] == ["run"]
     assert answer["reason"] == "changed since the last run: run"
+    third = submit(stix_server, {"name": "why", "stages": {"one": {"run": "echo 2"}}})
+    stix_server.wait_for_run(third)
+    answer = stix_server.api("GET", f"/runs/{third}/why?stage=one")
+    assert "nothing changed" in answer["reason"] and "declares no outputs" in answer["reason"]
 
 
 def test_unknown_names(stix_server: ServerHome) -> None:

@@ -16,6 +16,7 @@ from stix.server.api.encode import all_plain, plain
 from stix.server.api.system import Here
 from stix.server.context import Context
 from stix.spec.states import RunState, StageState
+from stix.spec.wire import from_wire
 
 router = APIRouter()
 
@@ -158,7 +159,9 @@ async def why(context: Here, name: str, stage: str) -> dict[str, Any]:
         for part in dict.fromkeys([*now, *(before or {})])
     ]
     changed = [str(part["part"]) for part in parts if part["changed"]]
-    facts = _Facts(row, ran, before is not None, changed, _told_to_run(run_row.options, row))
+    never = from_wire(run_row.spec).resolved().stages[row.stage].uncached
+    told = _told_to_run(run_row.options, row)
+    facts = _Facts(row, ran, before is not None, changed, told, never)
     return {
         "run": run_id,
         "stage": stage,
@@ -178,6 +181,7 @@ class _Facts:
     seen_before: bool
     changed: list[str]
     told: str
+    never: str
 
 
 def _told_to_run(options: dict[str, Any], row: StageRow) -> str:
@@ -201,4 +205,6 @@ def _reason(facts: _Facts) -> str:
         return "no earlier run of this pipeline had this stage"
     if facts.changed:
         return f"changed since the last run: {', '.join(facts.changed)}"
+    if facts.never:
+        return f"nothing changed, but {facts.never}"
     return "nothing changed, but no outputs of an earlier run can serve"

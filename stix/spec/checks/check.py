@@ -84,6 +84,19 @@ def _edges(pipeline: PipelineSpec, name: str, stage: StageSpec) -> Iterator[Prob
             yield error(at, said, fix)
 
 
+def _cache(at: Path, stage: StageSpec) -> Iterator[Problem]:
+    """A wish for outputs of earlier runs that is in vain, or leaves something undone."""
+    if stage.cache is None or not stage.cache.enabled:
+        return
+    if not stage.outputs:
+        said = "the stage declares no outputs, so that it always runs"
+        yield warning((*at, "cache"), said, "declare its outputs, or remove cache")
+    elif stage.written:
+        said = f"a stage that is skipped writes nothing to {', '.join(stage.written)}"
+        fix = "remove cache, unless the stage only reads there"
+        yield warning((*at, "cache"), said, fix)
+
+
 def _idle(at: Path, stage: StageSpec, allowed: bool) -> Iterator[Problem]:
     if stage.run is None and stage.setup is None and not _served(stage):
         if allowed:
@@ -106,6 +119,7 @@ def _contents(at: Path, stage: StageSpec) -> Iterator[Problem]:
         said = "recovery and resources.job_recovery are both given"
         yield error((*at, "recovery"), said, "keep recovery", on_key=True)
     yield from _reserved(at, stage)
+    yield from _cache(at, stage)
     for key in stage.estimate.outputs if stage.estimate else ():
         if key not in stage.outputs:  # defaults may name outputs that only some stages have
             fix = choose(key, list(stage.outputs))
