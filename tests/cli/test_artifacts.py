@@ -11,9 +11,9 @@ import pytest
 from tests.cli.test_commands import HELLO, Cli, cli
 from tests.storage.frail import flipped, grow_old
 from tests.support.git import TOKEN, repository, serve
-from tests.support.server import ServerHome
+from tests.support.server import NewServer, ServerHome, new_server
 
-__all__ = ["cli"]
+__all__ = ["cli", "new_server"]
 pytestmark = pytest.mark.server
 
 
@@ -139,3 +139,41 @@ def test_a_private_repository_from_the_command_line(cli: Cli, tmp_path: Path) ->
         assert "private" in done.stdout
         wrong = text.replace("}", ", ref: mian}")
         assert "Did you mean 'main'?" in cli("run", cli.file(wrong), code=1).stderr
+
+
+@pytest.mark.full
+def test_an_artifact_in_two_stores(new_server: NewServer, tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    config = (
+        f'artifacts: {{url: "{one.as_uri()}",'
+        f' replicas: [{{url: "{two.as_uri()}", place: aws/us-east-1}}]}}\n'
+    )
+    cli = Cli(new_server(config).home, tmp_path)
+    cli("run", cli.file(HELLO))
+    [row] = cli.json("artifacts", "ls")
+    assert (row["name"], row["stores"]) == ("text", [one.as_uri()])
+    copied = cli.json("artifacts", "replicate", "greet.text", "--to", two.as_uri())
+    assert copied["digest"] == row["digest"] and copied["new_bytes"] == copied["bytes"] > 0
+    shown = cli.json("artifacts", "show", "greet.text")
+    both = [{"url": url.as_uri(), "state": "there"} for url in (one, two)]
+    assert shown["stores"] == both
+    assert cli.json("artifacts", "ls")[0]["stores"] == [one.as_uri(), two.as_uri()]
+    refused = cli("artifacts", "replicate", "greet.text", "--to", "s3://no/where", code=1)
+    assert two.as_uri() in refused.stderr
+    name = next(p.name for p in (two / "chunks").rglob("*") if p.is_file())
+    (chunk,) = (one / "chunks").rglob(name)
+    chunk.write_bytes(b"damage")
+    text = cli("artifacts", "verify", "greet.text").stdout
+    assert "MENDED" in text and chunk.name in text and "ok" in text
+    assert "MENDED" not in cli("artifacts", "verify", "greet.text").stdout
+    one.rename(tmp_path / "away")
+    cli("artifacts", "get", "greet.text", "got")
+    assert (tmp_path / "got" / "hi.txt").read_text() == "hi\n"
+    (tmp_path / "away").rename(one)
+    for store in (one, two):
+        grow_old(store, 10 * 86_400)
+    end = cli.json("artifacts", "gc", "--older-than", "0s", "--keep-last", "0")
+    gone = {a["store"] for a in end["artifacts"] if a["digest"] == row["digest"]}
+    assert gone == {one.as_uri(), two.as_uri()}
+    assert [store["problem"] for store in end["stores"]] == [None, None]
+    cli("artifacts", "show", row["digest"], code=1)
