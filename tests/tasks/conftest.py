@@ -16,8 +16,14 @@ __all__ = ["ledger", "postgres", "url"]
 
 
 @pytest.fixture
-async def workshop(ledger: Ledger, tmp_path: Path) -> AsyncIterator[Workshop]:
-    async with open_workshop(ledger, tmp_path) as made:
+def config_text() -> str:
+    """Settings of the workshop; empty for the usual ones."""
+    return ""
+
+
+@pytest.fixture
+async def workshop(ledger: Ledger, tmp_path: Path, config_text: str) -> AsyncIterator[Workshop]:
+    async with open_workshop(ledger, tmp_path, config_text) as made:
         yield made
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,9 +50,9 @@ def bucket(store: Store, name: str) -> str:
     return store.create_bucket(name, "us-east-1", {}).url
 
 
-def stage(url: str, run: str, mode: str = "MOUNT", target: str = "data", more: str = "") -> str:
-    mount = f"{{{target}: {{source: {url}, mode: {mode}}}}}"
-    return f"name: p\nstages:\n  main:\n    file_mounts: {mount}\n    run: {run!r}\n{more}"
+def stage(url: str, run: str, mode: str = "MOUNT", target: str = "data") -> str:
+    spec = {"run": run, "file_mounts": {target: {"source": url, "mode": mode}}}
+    return json.dumps({"name": "p", "stages": {"main": spec}})
 
 
 def home(workshop: Workshop) -> Path:
@@ -87,12 +87,19 @@ WORK = (
 
 @pytest.mark.parametrize("mode", ["MOUNT", "MOUNT_CACHED"])
 async def test_what_a_stage_writes_is_in_the_bucket_when_it_succeeds(
-    workshop: Workshop, store: Store, mode: str
+    workshop: Workshop, store: Store, s3_server: S3Server, mode: str
 ) -> None:
     url = bucket(store, f"stage-{mode.lower().replace('_', '-')}")
     store.put(f"{url}/in", b"here\n")
     attempt = await begin(workshop, stage(url, WORK, mode), "sync")
-    assert len(mounted(home(workshop))) == 1
+    before = servers(attempt)
+    assert len(mounted(home(workshop))) == 1 == len(before)
+    assert not told(attempt, before[0], s3_server.secret), "no argument and no file has the secret"
+    for client in attempt.clients.values():
+        await client.close()
+    attempt.clients.clear()  # as another engine would find it
+    await do(attempt, "sync")
+    assert servers(attempt) == before
     await do(attempt, "run", "collect")
     assert text(store, f"{url}/in") == "here\nmore\n"
     assert text(store, f"{url}/moved") == "out\n"
@@ -105,6 +112,15 @@ async def test_what_a_stage_writes_is_in_the_bucket_when_it_succeeds(
     assert text(store, f"{url}/moved") == "out\n", "nothing is deleted through the mount"
 
 
+def told(attempt: Attempt, server: int, secret: str) -> bool:
+    """Whether a secret that a process has is seen beside it."""
+    assert secret.encode() in Path(f"/proc/{server}/environ").read_bytes()
+    shown = [Path(f"/proc/{server}/cmdline").read_bytes(), str(attempt.steps).encode()]
+    folder = Path(attempt.nodes[0].directory)
+    shown += [p.read_bytes() for p in folder.rglob("*") if p.is_file()]
+    return any(secret.encode() in data for data in shown)
+
+
 async def test_a_stream_is_read_from_its_start_and_nothing_lands(
     workshop: Workshop, store: Store
 ) -> None:
@@ -113,28 +129,27 @@ async def test_a_stream_is_read_from_its_start_and_nothing_lands(
     store.put(f"{url}/big", data)
     run = "cat data/big | sha256sum | cut -c1-64 > sum; echo x > data/new && exit 9; true"
     attempt = await begin(workshop, stage(url, run, "STREAM"), "sync", "run")
-    import hashlib
-
     assert (work(attempt) / "sum").read_text().strip() == hashlib.sha256(data).hexdigest()
     folder = Path(attempt.nodes[0].directory)
-    own = [p for p in folder.rglob("*") if not str(p).startswith(str(folder / "mounts" / "0"))]
+    own = [p for p in folder.rglob("*") if not p.is_relative_to(folder / "mounts" / "0")]
     assert sum(p.lstat().st_size for p in own if p.is_file()) < 1 << 20
     await do(attempt, "collect", "release")
     assert "flush" not in attempt.steps and not mounted(home(workshop))
 
 
-async def test_a_target_outside_of_the_node_goes_without_what_is_in_the_bucket(
+async def test_nodes_of_a_host_share_what_lies_outside_of_them(
     workshop: Workshop, store: Store, tmp_path: Path
 ) -> None:
     url, target = bucket(store, "mount-shared"), tmp_path / "shared"
-    store.put(f"{url}/in", b"here\n")
-    nodes = "    num_nodes: 2\n"
-    run = f"cp {target}/in {target}/copy-$STIX_NODE_RANK"
-    attempt = await begin(workshop, stage(url, run, "MOUNT_CACHED", str(target), nodes), "sync")
-    assert len(mounted(home(workshop))) == 1, "one for all nodes of the host"
+    run = f"echo $STIX_NODE_RANK > {target}/rank-$STIX_NODE_RANK; echo x > own/$STIX_NODE_RANK"
+    mounts = {str(target): {"source": url}, "own": {"source": f"{url}/part"}}
+    spec = {"num_nodes": 2, "run": run, "file_mounts": mounts}
+    attempt = await begin(workshop, json.dumps({"name": "p", "stages": {"main": spec}}), "sync")
+    assert len(mounted(home(workshop))) == 3, "one for both nodes, and one of each"
     await do(attempt, "run", "collect", "release")
-    assert not target.is_symlink() and not target.exists()
-    assert {text(store, f"{url}/{n}") for n in ("in", "copy-0", "copy-1")} == {"here\n"}
+    assert [text(store, f"{url}/rank-{n}") for n in (0, 1)] == ["0\n", "1\n"]
+    assert [text(store, f"{url}/part/{n}") for n in (0, 1)] == ["x\n", "x\n"]
+    assert not target.is_symlink() and not target.exists() and not mounted(home(workshop))
 
 
 async def test_what_lies_at_the_target_stays(
@@ -142,37 +157,11 @@ async def test_what_lies_at_the_target_stays(
 ) -> None:
     target = tmp_path / "taken"
     target.write_text("mine")
-    url = bucket(store, "mount-taken")
-    attempt = await begin(workshop, stage(url, "true", target=str(target)))
+    attempt = await begin(workshop, stage("s3://stix-taken", "true", target=str(target)))
     with pytest.raises(StepFailed, match="exists on the host already"):
         await do(attempt, "sync")
     await do(attempt, "release")
     assert target.read_text() == "mine"
-
-
-async def test_each_node_has_its_own_mount(workshop: Workshop, store: Store) -> None:
-    url = bucket(store, "mount-nodes")
-    run = "echo $STIX_NODE_RANK > data/rank-$STIX_NODE_RANK"
-    attempt = await begin(workshop, stage(url, run, more="    num_nodes: 2\n"), "sync")
-    assert len(mounted(home(workshop))) == 2
-    await do(attempt, "run", "collect", "release")
-    assert [text(store, f"{url}/rank-{n}") for n in (0, 1)] == ["0\n", "1\n"]
-
-
-async def test_a_mount_survives_its_engine_and_is_found_again(
-    workshop: Workshop, store: Store
-) -> None:
-    url = bucket(store, "mount-twice")
-    store.put(f"{url}/in", b"here\n")
-    attempt = await begin(workshop, stage(url, WORK), "sync")
-    before = servers(attempt)
-    for client in attempt.clients.values():
-        await client.close()
-    attempt.clients.clear()  # as another engine would find it
-    await do(attempt, "sync")
-    assert servers(attempt) == before and len(before) == 1
-    await do(attempt, "run", "collect", "release")
-    assert text(store, f"{url}/moved") == "out\n"
 
 
 async def test_a_bucket_that_is_not_there_fails_the_attempt_and_leaves_nothing(
@@ -185,20 +174,6 @@ async def test_a_bucket_that_is_not_there_fails_the_attempt_and_leaves_nothing(
     assert s3_server.secret not in str(caught.value)
     await do(attempt, "release")
     assert not mounted(home(workshop))
-
-
-async def test_secrets_of_a_mount_are_in_no_argument_and_in_no_file(
-    workshop: Workshop, s3_server: S3Server, store: Store
-) -> None:
-    attempt = await begin(workshop, stage(bucket(store, "mount-quiet"), "true"), "sync")
-    (server,) = servers(attempt)
-    shown = [Path(f"/proc/{server}/cmdline").read_bytes()]
-    folder = Path(attempt.nodes[0].directory)
-    shown += [p.read_bytes() for p in folder.rglob("*") if p.is_file()]
-    assert s3_server.secret.encode() in Path(f"/proc/{server}/environ").read_bytes()
-    assert not any(s3_server.secret.encode() in data for data in shown)
-    assert s3_server.secret not in str(attempt.steps)
-    await do(attempt, "release")
 
 
 async def test_a_failed_stage_still_hands_over_what_it_wrote(
@@ -215,30 +190,27 @@ async def test_a_failed_stage_still_hands_over_what_it_wrote(
     assert (attempt.log_dir / "mount-0-0.log").exists()
 
 
-@pytest.mark.parametrize("name", ["SIGKILL", "SIGSTOP"])
-async def test_a_mount_whose_server_goes_fails_the_stage_and_holds_nobody(
-    workshop: Workshop, store: Store, name: str
-) -> None:
-    """The command would wait for ever; its program is inside a call of the mount."""
-    quick = {"mounts": {"silence": 2}}
-    workshop.runtime.config.settings.update(quick)  # type: ignore[attr-defined]
-    url = bucket(store, f"mount-{name.lower()}")
-    run = "touch begun; while true; do ls data > /dev/null 2>&1; sleep 0.1; done"
-    attempt = await begin(workshop, stage(url, run), "sync")
-    running = asyncio.create_task(do(attempt, "run"))
-    await eventually((work(attempt) / "begun").exists, "the command runs")
-    (server,) = servers(attempt)
-    os.kill(server, getattr(signal, name))
-    with pytest.raises(StepFailed, match="its mount ended while the stage ran") as caught:
-        await running
-    assert isinstance(caught.value.event, SetupFailed)
-    assert not mounted(home(workshop)), "also before the node goes"
-    await do(attempt, "release")
-    assert await workshop.nodes() == [] and not servers(attempt)
+class TestBlows:
+    """What serves the mount dies, or hangs while the command waits for it."""
 
+    @pytest.fixture
+    def config_text(self) -> str:
+        return "local: {cpus: 8, memory: 16}\nmounts: {silence: 2}\n"
 
-async def test_a_node_without_fuse_says_what_helps() -> None:
-    said = subprocess.run(
-        [sys.executable, "-c", "import stix.storage.mounts.probe"], capture_output=True, check=False
-    )
-    assert said.returncode == 0
+    @pytest.mark.parametrize("name", [pytest.param("SIGKILL", marks=pytest.mark.full), "SIGSTOP"])
+    async def test_a_mount_that_goes_fails_the_stage_and_holds_nobody(
+        self, workshop: Workshop, store: Store, name: str
+    ) -> None:
+        url = bucket(store, f"mount-{name.lower()}")
+        run = "touch begun; while true; do ls data > /dev/null 2>&1; sleep 0.1; done"
+        attempt = await begin(workshop, stage(url, run), "sync")
+        running = asyncio.create_task(do(attempt, "run"))
+        await eventually((work(attempt) / "begun").exists, "the command runs")
+        (server,) = servers(attempt)
+        os.kill(server, getattr(signal, name))
+        with pytest.raises(StepFailed, match="its mount ended while the stage ran") as caught:
+            await running
+        assert isinstance(caught.value.event, SetupFailed)
+        assert not mounted(home(workshop)), "also before the node goes"
+        await do(attempt, "release")
+        assert await workshop.nodes() == [] and not servers(attempt)
