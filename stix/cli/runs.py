@@ -105,7 +105,8 @@ def _describe(run: Json, events: list[Json]) -> str:
     parts = [view.header(run), view.stage_table(run)]
     if any(len(stage.get("attempts") or []) > 1 for stage in run["stages"]):
         parts.append(view.attempts_table(run))
-    parts += [view.checkpoints_table(run), view.tried_table(run), view.results_table(run)]
+    parts += [view.checkpoints_table(run), view.mounts_table(run), view.tried_table(run)]
+    parts += [view.results_table(run)]
     parts += [view.artifacts_hint(run), _events(events)]
     return "\n\n".join(part for part in parts if part)
 

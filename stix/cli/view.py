@@ -163,8 +163,7 @@ def tried_table(run: Json) -> str:
 
 
 def _tried(attempt: Json) -> list[Json]:
-    step = (attempt.get("steps") or {}).get("shortages") or {}
-    return list((step.get("result") or {}).get("tried") or [])
+    return _step(attempt, "shortages", "tried")
 
 
 def checkpoints_table(run: Json) -> str:
@@ -182,6 +181,29 @@ def checkpoints_table(run: Json) -> str:
                     (stage["key"], attempt.get("number", i), came, when, size(found["bytes"]))
                 )
     return table(["stage", "attempt", "went on from", "taken", "size"], rows) if rows else ""
+
+
+def mounts_table(run: Json) -> str:
+    """What attempts mounted where by which tool, and what was left to upload at their end."""
+    rows = []
+    for stage in run["stages"]:
+        for i, attempt in enumerate(stage.get("attempts") or [], 1):
+            waited = {
+                (one["target"], one["rank"]): one for one in _step(attempt, "flush", "flushed")
+            }
+            for one in _step(attempt, "mounts", "mounted"):
+                last = waited.get((one["target"], one["rank"]))
+                left = f"{last['files']} files, {size(last['bytes'])}" if last else "-"
+                what = (stage["key"], attempt.get("number", i), one["rank"], one["target"])
+                rows.append((*what, one["url"], one["mode"], one["tool"], left))
+    heads = ["stage", "attempt", "node", "mounted at", "url", "mode", "by", "flushed at the end"]
+    return table(heads, rows) if rows else ""
+
+
+def _step(attempt: Json, step: str, name: str) -> list[Json]:
+    """A list that a step of an attempt left."""
+    found = (attempt.get("steps") or {}).get(step) or {}
+    return list((found.get("result") or {}).get(name) or [])
 
 
 def receipt(run: Json) -> str:

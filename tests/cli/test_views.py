@@ -116,6 +116,21 @@ def test_what_an_attempt_went_on_from_is_shown() -> None:
     assert view.checkpoints_table(a_run(stage("b", attempts=[first]))) == ""
 
 
+def test_mounts_are_shown_with_their_tool_and_what_was_flushed() -> None:
+    mounts = [
+        {"target": "data", "rank": 0, "url": "s3://b", "mode": "MOUNT", "tool": "rclone 1.75.2"},
+        {"target": "in", "rank": 0, "url": "s3://c", "mode": "STREAM", "tool": "rclone 1.75.2"},
+    ]
+    flushed = [{"target": "data", "rank": 0, "files": 2, "bytes": 2048}]
+    steps = {
+        "mounts": {"result": {"mounted": mounts}},
+        "flush": {"result": {"flushed": flushed}},
+    }
+    text = view.mounts_table(a_run(stage("a", attempts=[{"number": 1, "steps": steps}])))
+    assert "s3://b" in text and "rclone 1.75.2" in text and "2 files, 2.0 KiB" in text
+    assert view.mounts_table(a_run(stage("a"))) == ""
+
+
 def test_what_was_asked_for_in_vain_is_shown() -> None:
     tried = {
         "infra": "aws/us-east-1",
