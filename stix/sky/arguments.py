@@ -37,7 +37,7 @@ AREAS = {
     "storage": "Pass data between stages as outputs; `stix artifacts ls` lists them.",
     "time": "Plans are made by price alone; leave the argument out.",
     "users": "One server has one user; leave the argument out.",
-    "volumes": "Copy the data with file_mounts, or pass it between stages as outputs.",
+    "volumes": "`stix volumes` makes, lists and deletes them; tasks name them by volumes=.",
     "workspaces": "One server is one workspace: STIX_URL or STIX_HOME names it.",
 }
 """What has no room yet, and what to use meanwhile."""

@@ -12,6 +12,7 @@ from stix.clouds.config import HOME_TAG, CloudConfig
 from stix.clouds.docker import PodmanCloud
 from stix.clouds.testing.bench import Bench
 from stix.clouds.testing.suite import CloudConformance
+from stix.clouds.volumes import VolumeWish
 from stix.plan.offers import Demand
 from stix.remote.base import Runner
 from stix.remote.container import ContainerApi, ContainerRunner
@@ -36,7 +37,8 @@ class TestPodman(CloudConformance):
         async def remains() -> list[str]:
             return podman.remains(f"{HOME_TAG}={config.home_id}")
 
-        return Bench(lambda: PodmanCloud(config), offer, Demand(cpus=1), 4, remains)
+        volume = VolumeWish("", "podman-volume")
+        return Bench(lambda: PodmanCloud(config), offer, Demand(cpus=1), 4, remains, volume=volume)
 
 
 @pytest.fixture(scope="module")
