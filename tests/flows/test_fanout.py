@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
+import os
 import subprocess
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
@@ -21,6 +23,7 @@ from stix.flows.host import cloud_configs
 from stix.ledger import Ledger
 from stix.storage.artifacts import ArtifactStore, Replicas
 from stix.storage.artifacts.member import Member
+from stix.storage.stores.s3 import S3Store
 from tests.support.agents import eventually
 from tests.support.hosts import HostFarm, SshHost
 from tests.support.relay import Relay, relay
@@ -187,3 +190,36 @@ async def test_what_a_host_cannot_fetch_the_engine_passes_on_once(
     assert len(sums(ended)) == 1
     assert way.gets(south.address) == []
     assert names(way.gets(f"{hosts.network}.1")) == chunks_of(field, ended)
+
+
+async def test_a_bucket_is_copied_by_the_node(
+    field: Yard,
+    way: Relay,
+    four: list[SshHost],
+    s3_server: S3Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """``file_mounts`` of a URL: listed by the engine, fetched by the host."""
+    for name, value in {**s3_server.environment(), "AWS_ENDPOINT_URL": way.url}.items():
+        monkeypatch.setenv(name, value)
+    west, top = four[3], s3_server.url("bucket", tmp_path.name)
+    files = {"a.txt": b"a", "sub/b c.bin": os.urandom(20 * 2**20), "sub/none": b""}
+    backend = S3Store(**s3_server.options())
+    for name, data in files.items():
+        backend.put(f"{top}/{name}", data)
+    stage = {
+        "run": "(cd data && find . -type f -exec sha256sum {} +) | sort -k2 > sums",
+        "file_mounts": {"data": top},
+        "outputs": {"sums": "sums"},
+        "resources": {"infra": "ssh/west"},
+    }
+    ended = await field.run(json.dumps({"name": "copied", "stages": {"main": stage}}))
+    assert ended.state == "succeeded", ended.message
+    target = tmp_path / "sums"
+    field.workshop.runtime.store.get(ended.stages["main"].outputs["sums"], target)
+    found = dict(line.split("  ", 1)[::-1] for line in target.read_text().splitlines())
+    wanted = {f"./{name}": hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    assert found == wanted
+    came = [one for one in way.log if one.client == west.address and one.method == "GET"]
+    assert sum(one.sent for one in came) == sum(map(len, files.values()))

@@ -62,7 +62,7 @@ def site(s3_server: S3Server, tmp_path: Path) -> Iterator[Site]:
         yield Site(ArtifactStore(s3_server.url(tmp_path.name), **options), way, tmp_path / "base")
 
 
-def tree(folder: Path, *, size: int = CHUNK_SIZE + 5) -> Path:
+def tree(folder: Path, *, size: int = 5) -> Path:
     """Files of all kinds; some of the chunks are there twice."""
     (folder / "sub" / "empty").mkdir(parents=True)
     big = os.urandom(size)
@@ -79,7 +79,7 @@ def tree(folder: Path, *, size: int = CHUNK_SIZE + 5) -> Path:
 
 
 async def test_what_is_pulled_is_what_was_stored(site: Site, tmp_path: Path) -> None:
-    source = tree(tmp_path / "source")
+    source = tree(tmp_path / "source", size=CHUNK_SIZE + 5)
     digest = site.store.put_path(source).digest
     target = tmp_path / "node" / "data"
     answer = await site.pull(digest, target)
@@ -118,12 +118,12 @@ async def test_processes_at_once_and_a_kill_in_the_middle(site: Site, tmp_path: 
     source = tmp_path / "source"
     source.mkdir()
     for name in "abc":
-        (source / name).write_bytes(os.urandom(3 * CHUNK_SIZE))
+        (source / name).write_bytes(os.urandom(CHUNK_SIZE + 5))
     digest = site.store.put_path(source).digest
-    site.way.hold("/chunks/", free=4)
+    site.way.hold("/chunks/", free=3)
     calls = [asyncio.create_task(site.pull(digest, tmp_path / f"t{n}")) for n in range(3)]
-    await eventually(lambda: len(site.asked()) >= 4, "four chunks came")
-    await eventually(lambda: _journaled(site) >= 4, "they are noted")
+    await eventually(lambda: len(site.asked()) >= 3, "three chunks came")
+    await eventually(lambda: _journaled(site) >= 3, "they are noted")
     for pid in _pulls(site):
         os.kill(pid, signal.SIGKILL)
     site.way.release()
@@ -155,7 +155,7 @@ async def test_a_damaged_chunk_is_never_placed(
     source = tree(tmp_path / "source")
     stored = site.store.put_path(source)
     chunk = site.store.manifest(stored.digest).entries[0].chunks[0]
-    site.store.backend.put(site.store.chunks.url(chunk), b"x" * CHUNK_SIZE)
+    site.store.backend.put(site.store.chunks.url(chunk), b"x" * 5)
     answer = await site.pull(stored.digest, tmp_path / "target")
     assert answer["state"] == "more" and answer["missing"] == [chunk]
     assert answer["trouble"] == {"kind": "broken", "words": "the bytes do not have their digest"}
@@ -163,7 +163,7 @@ async def test_a_damaged_chunk_is_never_placed(
     # The engine passes the right one on.
     incoming = site.base / "cache" / "incoming"
     incoming.mkdir()
-    (incoming / chunk).write_bytes((source / "big").read_bytes()[:CHUNK_SIZE])
+    (incoming / chunk).write_bytes((source / "big").read_bytes())
     answer = await site.pull(stored.digest, tmp_path / "target", urls={})
     assert answer["state"] == "done" and answer["passed"]["number"] == 1
     assert site.store.put_path(tmp_path / "target").digest == stored.digest
@@ -247,7 +247,7 @@ async def hashed(site: Site, path: Path) -> dict[str, Any]:
 
 
 async def test_a_node_and_the_engine_give_the_same_digest(site: Site, tmp_path: Path) -> None:
-    source = tree(tmp_path / "source", size=CHUNK_SIZE)
+    source = tree(tmp_path / "source", size=CHUNK_SIZE + 5)
     for path in (source, source / "big", source / "run.sh", source / "none"):
         answer = await hashed(site, path)
         manifest = build(answer["kind"], map(_entry, answer["entries"]))
