@@ -56,21 +56,7 @@ async def _create(attempt: Attempt) -> list[Node]:
     run = attempt.run
     ledger = run.runtime.ledger
     request = request_for(attempt)
-    await ledger.open_intent(
-        run.fence,
-        Intent(
-            token=attempt.token,
-            key=attempt.key,
-            attempt=attempt.number,
-            cloud=attempt.choice.offer.cloud,
-            request={
-                "name": request.name,
-                "count": request.count,
-                "tags": dict(request.tags),
-                "volumes": names_of(attempt.spec),
-            },
-        ),
-    )
+    await ledger.open_intent(run.fence, _intent(attempt, request))
     run.runtime.guard.check()
     try:
         request = replace(request, volumes=await attachments(attempt))
@@ -98,6 +84,21 @@ async def _create(attempt: Attempt) -> list[Node]:
         },
     )
     return nodes
+
+
+def _intent(attempt: Attempt, request: CreateRequest) -> Intent:
+    return Intent(
+        token=attempt.token,
+        key=attempt.key,
+        attempt=attempt.number,
+        cloud=attempt.choice.offer.cloud,
+        request={
+            "name": request.name,
+            "count": request.count,
+            "tags": dict(request.tags),
+            "volumes": names_of(attempt.spec),
+        },
+    )
 
 
 async def _elsewhere(attempt: Attempt, error: CapacityError | AuthError | CircuitOpen) -> None:
