@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from stix.errors import StixError
+from stix.spec.stage import StageSpec
 from stix.storage.stores.s3 import S3Store
+from stix.tasks.buckets import with_store
+from tests.support.fuse import need_fuse, unmount_all
 from tests.support.s3 import S3Server, s3_server
 from tests.support.yard import Ended, Yard
 
@@ -89,6 +93,7 @@ async def test_a_folder_comes_to_the_node_by_a_bucket_that_stays(
     assert text_of(yard, again) == "changedx"
 
 
+@pytest.mark.full
 async def test_several_sources_below_a_prefix(
     yard: Yard, store: S3Store, name: str, files: Path
 ) -> None:
@@ -106,7 +111,7 @@ async def test_several_sources_below_a_prefix(
     ]
 
 
-@pytest.mark.parametrize("command", ["true > out", "exit 3"])
+@pytest.mark.parametrize("command", [pytest.param("true > out", marks=pytest.mark.full), "exit 3"])
 async def test_a_bucket_that_is_not_to_stay_goes_with_its_run(
     yard: Yard, store: S3Store, name: str, files: Path, command: str
 ) -> None:
@@ -127,6 +132,7 @@ async def test_a_bucket_that_is_not_to_stay_goes_with_its_run(
     assert await yard.ledger.buckets() == []
 
 
+@pytest.mark.full
 async def test_a_cancelled_run_leaves_no_bucket(
     yard: Yard, store: S3Store, name: str, files: Path
 ) -> None:
@@ -141,6 +147,7 @@ async def test_a_cancelled_run_leaves_no_bucket(
     assert f"s3://{name}" not in names(store)
 
 
+@pytest.mark.full
 async def test_what_was_there_before_is_not_removed(
     yard: Yard, store: S3Store, name: str, files: Path
 ) -> None:
@@ -165,6 +172,7 @@ async def test_the_next_engine_finishes_what_a_dead_one_began(
     assert f"s3://{name}" not in names(store) and await yard.ledger.buckets() == []
 
 
+@pytest.mark.full
 async def test_a_bucket_that_somebody_removed_is_made_again(
     yard: Yard, store: S3Store, name: str, files: Path
 ) -> None:
@@ -174,6 +182,7 @@ async def test_a_bucket_that_somebody_removed_is_made_again(
     assert "d/one" in text_of(yard, await yard.run(text))
 
 
+@pytest.mark.full
 async def test_a_bucket_that_cannot_be_had(
     yard: Yard, store: S3Store, files: Path, monkeypatch: pytest.MonkeyPatch, s3_server: S3Server
 ) -> None:
@@ -191,3 +200,40 @@ async def test_a_bucket_that_cannot_be_had(
     assert ended.state == "failed"
     reason = str(ended.stages["main"].reason)
     assert "the bucket s3://not-ours-" in reason and s3_server.reader not in reason
+
+
+@pytest.fixture
+def fuse(yard: Yard) -> Iterator[None]:
+    """Nothing stays mounted."""
+    need_fuse()
+    yield
+    unmount_all(yard.workshop.runtime.config.home)
+
+
+@pytest.mark.usefixtures("fuse")
+async def test_a_mounted_bucket_is_made_and_filled_as_well(
+    yard: Yard, store: S3Store, name: str, files: Path
+) -> None:
+    """What one stage writes there another one reads, below the same prefix."""
+    mount = f"name: {name}, source: data, _bucket_sub_path: run/1, persistent: false"
+    more = f"""
+  after:
+    needs: [main]
+    file_mounts: {{e: {{{mount}, mode: COPY}}}}
+    run: test "$(cat e/made)" = "1 by main" && test -e e/sub/two
+"""
+    command = 'echo "$(cat d/one) by main" > d/made; ls d > out'
+    ended = await yard.run(pipeline(mount, command, more))
+    assert set(text_of(yard, ended).split()) == {"made", "one", "sub"}
+    assert ended.states == {"main": "succeeded", "after": "succeeded"}
+    assert f"s3://{name}" not in names(store)
+
+
+def test_the_default_store_is_the_server_s() -> None:
+    specs = {"a": StageSpec(run="x", file_mounts={"/d": {"name": "abc"}, "/e": "s3://b"})}
+    assert with_store(specs, "")["a"].file_mounts["/d"].store == "S3"
+    assert with_store(specs, "GCS")["a"].file_mounts["/d"].store == "GCS"
+    assert with_store(specs, "GCS")["a"].file_mounts["/e"].store is None
+    for wrong in ("HF", "S4"):
+        with pytest.raises(StixError, match=wrong):
+            with_store(specs, wrong)

@@ -96,6 +96,7 @@ async def test_content_counts_for_the_cache_and_not_the_address(
     assert text_of(yard, changed)["data"] == "three"
 
 
+@pytest.mark.full
 async def test_stages_share_one_fetch(yard: Yard, code: Repository, server: GitServer) -> None:
     url = f"{server.url}/code.git"
     stages = f"""

@@ -19,7 +19,11 @@ from stix.server import postgres
 from stix.server.context import Context
 from stix.server.process import spawn, stop
 from stix.server.sweeper import Sweeper
+from stix.storage.stores.s3 import S3Store
+from tests.support.s3 import S3Server, s3_server
 from tests.support.server import ServerHome, make_home
+
+__all__ = ["s3_server"]
 
 
 @pytest.fixture
@@ -110,6 +114,36 @@ async def test_what_a_run_that_ended_left_is_removed_and_paid(context: Context) 
     assert await context.ledger.clusters(open_only=True) == []
     [line] = await context.ledger.receipts(fence.run_id)
     assert line.usd >= 0 and line.quantity > 0
+
+
+async def test_buckets_of_runs_that_ended_go(
+    context: Context, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their engine died at the end; those that are to stay, or are others', stay."""
+    for name, value in s3_server.environment().items():
+        monkeypatch.setenv(name, value)
+    store, ledger = S3Store(), context.ledger
+    fence = await running(context, engine_id())
+    names = {word: f"{word}-{uuid.uuid4().hex[:10]}" for word in ("goes", "kept", "theirs")}
+    for word, name in names.items():
+        url = store.create_bucket(name, "", {}).url
+        store.put(f"{url}/key", b"x")
+        await ledger.use_bucket(fence, url, persistent=word == "kept")
+        await ledger.add_bucket(fence, url, "", made=word != "theirs")
+    gone = f"s3://{names['goes']}"
+    assert (await Sweeper(context).sweep_once()).buckets == []  # its run goes on
+    await ledger.finish_run(fence, "failed", None)
+    with monkeypatch.context() as away:
+        away.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+        done = await Sweeper(context).sweep_once()
+        assert done.buckets == [] and gone in " ".join(done.errors)
+    assert (await Sweeper(context).sweep_once(dry_run=True)).buckets == []
+    assert (await Sweeper(context).sweep_once()).buckets == [gone]
+    assert (await Sweeper(context).sweep_once()).buckets == []
+    left = {bucket.url for bucket in store.buckets()}
+    assert gone not in left and {f"s3://{names[word]}" for word in ("kept", "theirs")} <= left
+    for word in ("kept", "theirs"):
+        store.delete_bucket(names[word], force=True)
 
 
 async def test_an_intent_without_a_node_is_settled(context: Context) -> None:
