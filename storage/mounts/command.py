@@ -13,6 +13,8 @@ from stix.storage.mounts.live import Bounds, Place
 from stix.storage.mounts.probe import Found
 
 REMOTE = "stix"
+KNOWS_HOSTS = (1, 75)
+"""The first rclone that takes the keys of SSH hosts without a file."""
 
 _MODES: dict[str, list[str]] = {
     # What others change is seen within a second; what is closed goes out at once. Files that are
@@ -97,11 +99,17 @@ def _keeper() -> str:
 
 
 def _rclone(wish: Wish, found: Found, place: Place, bounds: Bounds) -> list[str]:
+    kind = (wish.plan.rclone or {}).get("type")
+    if kind == "sftp" and not found.at_least(*KNOWS_HOSTS):
+        raise StorageError(
+            f"{wish.url}: rclone {found.version} of the node does not check the host's key.",
+            fix="Install rclone {}.{} or newer there.".format(*KNOWS_HOSTS),
+        )
     argv = [found.rclone, "mount", f"{REMOTE}:{wish.plan.path}", place.point, *_MODES[wish.mode]]
     # Tries add up: those of the mount, of the backend and of its client multiply.
     argv += [f"--timeout={bounds.idle:g}s", f"--contimeout={bounds.connect:g}s"]
     argv += ["--low-level-retries=2", "--retries=1", "--attr-timeout=1s"]
-    if wish.plan.rclone is not None and wish.plan.rclone.get("type") == "s3":
+    if kind == "s3":
         argv.append("--use-server-modtime")  # else each file costs a request
     argv += [f"--cache-dir={place.cache}", "--rc", "--rc-no-auth"]
     argv += [f"--rc-addr=unix://{place.socket}", "--log-level=NOTICE", "--stats=0"]

@@ -51,6 +51,11 @@ class Found:
     version: str
     tools: Mapping[str, str] = field(default_factory=dict)
 
+    def at_least(self, major: int, minor: int) -> bool:
+        """Whether there is an rclone that is no older."""
+        numbers = _NUMBERS.match(self.version)
+        return numbers is not None and (int(numbers[1]), int(numbers[2])) >= (major, minor)
+
     def problem(self) -> str:
         """Why nothing can be mounted, and what helps; empty where it can."""
         if self.system != "Linux":
@@ -71,10 +76,7 @@ def parse(output: bytes) -> Found:
     system, machine, fuse, helper, rclone, version = [*lines, *[""] * 6][:6]
     tools = {path.rpartition("/")[2]: path for path in lines[6:] if path}
     found = Found(system, machine, fuse == "yes", helper, rclone, version, tools)
-    numbers = _NUMBERS.match(version)
-    if rclone and (numbers is None or (int(numbers[1]), int(numbers[2])) < OLDEST):
-        return replace(found, rclone="", version="")
-    return found
+    return found if found.at_least(*OLDEST) else replace(found, rclone="", version="")
 
 
 async def probe(runner: Runner) -> Found:

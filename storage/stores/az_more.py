@@ -233,16 +233,32 @@ class AzAbilities:
             self._delegated = kept
         return {"user_delegation_key": kept[0]}
 
+    def own_access(self, url: str) -> Access:
+        """The account's key or signature; a login of Azure's cannot be given away."""
+        o, client = self._options, self._clients.get()
+        key = getattr(client.credential, "account_key", None)
+        if key is None and not o.sas_token:
+            raise Denied(
+                f"{url}: there is no key of the account to give to a node.",
+                fix="Set AZURE_STORAGE_ACCOUNT_KEY, or sign in with a right to lend.",
+            )
+        name, value = ("account_key", key) if key else ("sas_token", str(o.sas_token))
+        env = {
+            "AZURE_STORAGE_ACCOUNT": client.account_name,
+            f"AZURE_STORAGE_{'ACCESS_KEY' if key else 'SAS_TOKEN'}": value,
+        }
+        options = {"account": client.account_name, name: value}
+        return Access(env, options, None, "all that the account's key may do")
+
     def mount_plan(self, url: str, *, write: bool) -> MountPlan:
         """For rclone and blobfuse2, which find their credentials in the environment."""
-        o = self._options
+        client = self._clients.get()
         path = self.path(url).rstrip("/")
         container, key = split(path)
-        rclone = {"type": "azureblob", "env_auth": "true"}
-        if o.account:
-            rclone["account"] = o.account
-        if o.endpoint_url:
-            rclone["endpoint"] = o.endpoint_url
+        rclone = {"type": "azureblob", "env_auth": "true", "account": client.account_name}
+        endpoint = str(client.url).partition("?")[0].rstrip("/")
+        if endpoint != f"https://{client.account_name}.blob.core.windows.net":
+            rclone["endpoint"] = endpoint
         blobfuse = [f"--container-name={container}"]
         if key:
             blobfuse.append(f"--subdirectory={key}/")

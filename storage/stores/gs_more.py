@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import UTC
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -228,6 +232,28 @@ class GsAbilities:
                 )
             )
 
+    def own_access(self, url: str) -> Access:
+        """The key of the service account where there is one, else a token of an hour."""
+        o = self._options
+        if o.token == "anon":
+            env = {"RCLONE_GCS_ANONYMOUS": "true"}
+            return Access(env, {"token": "anon"}, None, "what everybody may do")
+        file = o.token or os.environ.get("GOOGLE_APPLICATION_CREDENTIALS")
+        text = _service_key(file) if file and not o.access_token else ""
+        if text:
+            env = {"RCLONE_GCS_SERVICE_ACCOUNT_CREDENTIALS": text}
+            return Access(env, {}, None, "all that the service account may do")
+        from google.auth.transport.requests import Request
+
+        with self.errors(url):
+            found = o.credentials() or _auth().default(scopes=_SCOPES)[0]
+            if not o.access_token:
+                found.refresh(Request())
+        end = found.expiry.replace(tzinfo=UTC).timestamp() if found.expiry else time.time() + 3600
+        token = str(found.token)
+        env = {"CLOUDSDK_AUTH_ACCESS_TOKEN": token, "RCLONE_GCS_ACCESS_TOKEN": token}
+        return Access(env, {"access_token": token}, end, "all that the account may do")
+
     def mount_plan(self, url: str, *, write: bool) -> MountPlan:
         """For rclone and gcsfuse, which find their credentials in the environment."""
         path = self.path(url).rstrip("/")
@@ -253,6 +279,20 @@ class GsAbilities:
             while token is not None:
                 token, _, _ = blob.rewrite(original, token=token)
         return True
+
+
+def _service_key(file: str) -> str:
+    """The text of a key file of a service account; empty where it is something else.
+
+    Raises:
+        Denied: It cannot be read.
+    """
+    try:
+        text = Path(file).expanduser().read_text(encoding="utf-8")
+        return text if json.loads(text).get("type") == "service_account" else ""
+    except (OSError, ValueError, AttributeError):
+        # Without the cause: it quotes a file of credentials.
+        raise Denied(f"{file} is no file of credentials.", fix="Correct the path.") from None
 
 
 def _auth() -> Any:

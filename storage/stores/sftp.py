@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
-from stix.storage.base import Denied, MountPlan, NotInStore, StorageError
+from stix.storage.base import Access, Denied, MountPlan, NotInStore, StorageError
 from stix.storage.stores.common import PerProcess
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
+    from stix.remote.ssh_target import SshTarget
     from stix.storage.stores.sftp_fs import Line
 
 _FIX = "Write sftp://[user@]host[:port]/absolute/path."
@@ -83,24 +84,26 @@ class SftpStore:
         return SftpFileSystem(self._line(), skip_instance_cache=True)
 
     def _line(self) -> Line:
-        from stix.remote.ssh_target import SshTarget
         from stix.storage.stores.sftp_fs import Line
+
+        return Line(self._target())
+
+    def _target(self) -> SshTarget:
+        from stix.remote.ssh_target import SshTarget
 
         o = self._options
         if not o.host:
             raise StorageError("No host is named.", fix=_FIX)
         home = os.environ.get("STIX_HOME")
         known = Path(home) / "known_hosts" if home else Path("~/.ssh/known_hosts").expanduser()
-        return Line(
-            SshTarget(
-                o.host,
-                Path(o.known_hosts) if o.known_hosts else known,
-                o.port,
-                o.user,
-                Path(o.identity_file) if o.identity_file else None,
-                o.password,
-                o.proxy_jump,
-            )
+        return SshTarget(
+            o.host,
+            Path(o.known_hosts) if o.known_hosts else known,
+            o.port,
+            o.user,
+            Path(o.identity_file) if o.identity_file else None,
+            o.password,
+            o.proxy_jump,
         )
 
     def path(self, url: str) -> str:
@@ -148,6 +151,30 @@ class SftpStore:
                     raise
                 return False
         return True
+
+    def own_access(self, url: str) -> Access:
+        """The private key, and the keys by which the host is known.
+
+        Raises:
+            Denied: There is no key file without a passphrase, or the host was never seen.
+        """
+        from stix.remote.host_keys import HostKeys
+
+        o, target = self._options, self._target()
+        usual = [Path("~/.ssh") / f"id_{kind}" for kind in ("ed25519", "ecdsa", "rsa")]
+        files = [target.identity_file] if target.identity_file else usual
+        found = [f.expanduser() for f in files if f.expanduser().is_file()]
+        known = HostKeys(target.known_hosts).known(target.host, target.port or 22)
+        if not found or not known or o.proxy_jump:
+            raise Denied(
+                f"{url}: a node gets in by a key file alone, to a host that is known here.",
+                fix="Make ~/.ssh/id_ed25519 without a passphrase, and add it to the host.",
+            )
+        options = {
+            "key_pem": found[0].read_text(encoding="utf-8").replace("\n", "\\n"),
+            "host_keys": ",".join(f"{kind} {key}" for kind, key in known.items()),
+        }
+        return Access({}, options, None, f"all that the key of {target} may do")
 
     def mount_plan(self, url: str, *, write: bool) -> MountPlan:
         """For rclone and sshfs, which take the key from the SSH agent or configuration."""
