@@ -131,14 +131,17 @@ class Member:
             return False
         return isinstance(error, Denied | NotInStore | Silent) or not self.answers()
 
-    def bounded(self, call: Callable[[], Result]) -> Result:
+    def bounded(self, call: Callable[[], Result], *, long: bool = False) -> Result:
         """``call``, for as long as the store answers.
+
+        Args:
+            long: It may wait for calls of other stores, and takes none of the common threads.
 
         Raises:
             Silent: It does not. What ``call`` still does then is nobody's concern: objects are
                 written whole or not at all.
         """
-        work = self._submit(call)
+        work = _alone(call) if long else self._submit(call)
         while True:
             wait([work], self.patience.call_s)
             if work.done():
@@ -161,6 +164,15 @@ class Member:
             pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown(wait=False)
+
+
+def _alone(call: Callable[[], Result]) -> Future[Result]:
+    """In a thread of its own."""
+    pool = ThreadPoolExecutor(1, thread_name_prefix="stix-store-long")
+    try:
+        return pool.submit(call)
+    finally:
+        pool.shutdown(wait=False)
 
 
 class Silent(StorageError):

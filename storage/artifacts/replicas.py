@@ -23,7 +23,7 @@ from stix.plan.regions import Place
 from stix.storage.artifacts.chunks import ordered
 from stix.storage.artifacts.garbage import Collected, Wish
 from stix.storage.artifacts.manifest import Manifest
-from stix.storage.artifacts.member import Member
+from stix.storage.artifacts.member import Member, Silent
 from stix.storage.artifacts.reading import Reading, none_has
 from stix.storage.artifacts.restore import restore
 from stix.storage.artifacts.store import ArtifactStore, Stored
@@ -171,7 +171,7 @@ class Replicas:
         errors = []
         for member in self.writers():
             try:
-                stored = member.bounded(partial(send, member.store))
+                stored = member.bounded(partial(send, member.store), long=True)
             except StorageError as error:
                 if not member.at_fault(error):
                     raise
@@ -192,7 +192,7 @@ class Replicas:
         """Write further copies, as many as are wanted; one that fails is told, and no more."""
         left = self.copies - 1
         for member in self.writers():
-            if member is first or left < 1:
+            if member is first or member.down or left < 1:
                 continue
             try:
                 if not (send and self._again(stored.digest, member, send)):
@@ -206,7 +206,9 @@ class Replicas:
     def _again(self, digest: str, member: Member, send: Callable[[ArtifactStore], Stored]) -> bool:
         """Whether what was sent once could be sent to this store too, and is still the same."""
         try:
-            return member.bounded(partial(send, member.store)).digest == digest
+            return member.bounded(partial(send, member.store), long=True).digest == digest
+        except Silent:
+            raise
         except StorageError:
             return False
 
@@ -228,15 +230,15 @@ class Replicas:
 
     def _copy(self, digest: str, target: Member) -> Stored:
         near = self.near(target.place).readers()
-        if target.store.keep(digest):
-            manifest = target.store.manifest(digest)
+        if target.bounded(partial(target.store.keep, digest)):
+            manifest = target.bounded(partial(target.store.manifest, digest))
             stored = Stored(digest, manifest.bytes, manifest.files, 0)
         else:
             source = Reading([member for member in near if member is not target], digest)
             manifest = source.manifest()
             if manifest.digest() != digest:
                 raise Corrupt(f"The manifest of {digest[:12]} is not in the one right form.")
-            stored = target.store.copy(manifest, source)
+            stored = target.bounded(partial(target.store.copy, manifest, source), long=True)
         self._memory.note(digest, target.url)
         return stored
 
@@ -346,7 +348,7 @@ class Replicas:
         damaged, good = list[Member](), list[Member]()
         for member in self.readers():
             try:
-                member.store.verify(digest)
+                member.bounded(partial(member.store.verify, digest), long=True)
                 found[member.url] = Checked(member.url, WHOLE)
                 good.append(member)
             except Corrupt as error:

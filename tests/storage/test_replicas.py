@@ -7,9 +7,10 @@ import logging
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from stix.config import ArtifactPlace
@@ -335,3 +336,32 @@ def test_a_replica_on_s3_and_one_on_azure(
     (tree / "f0").write_text("another")
     assert near_azure.url == az.url
     assert {*near_azure.where(near_azure.put_path(tree).digest).values()} == {THERE}
+
+
+@contextmanager
+def frozen(server: S3Server) -> Iterator[None]:
+    """The server keeps its connections and does nothing."""
+    port = f"-s3.port={server.endpoint_url.rpartition(':')[2]}"
+    (process,) = [p for p in psutil.Process().children(recursive=True) if port in p.cmdline()]
+    process.suspend()
+    try:
+        yield
+    finally:
+        process.resume()
+
+
+def test_a_server_that_freezes_while_it_is_read_leaves_the_rest_to_the_next(
+    s3_server: S3Server, pair: Pair, tree: Path
+) -> None:
+    s3 = Member(ArtifactStore(s3_server.url("frozen"), **s3_server.options()), AWS, patience=QUICK)
+    near = Replicas([s3, pair.both.members[1]], copies=2).near(ON_AWS)
+    digest = near.put_path(tree).digest
+    assert pair.holders(digest) == [pair.gcp]
+    whole = b"".join(pair.stores[pair.gcp].tar(digest))
+    parts = near.tar(digest)
+    begin = b"".join(next(parts) for _ in range(5))
+    with frozen(s3_server):
+        assert begin + b"".join(parts) == whole
+        assert s3.down
+        written = near.put_bytes(b"while it is away", "f")
+    assert pair.holders(written.digest) == [pair.gcp]
