@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -177,6 +176,8 @@ class S3Store(S3Bulk, S3Signing, S3Abilities):
 
     @contextmanager
     def errors(self, url: str) -> Iterator[None]:
+        from http.client import HTTPException
+
         from aiohttp import ClientError as HttpError
         from botocore.exceptions import BotoCoreError, ClientError
 
@@ -184,7 +185,7 @@ class S3Store(S3Bulk, S3Signing, S3Abilities):
             yield
         except FileNotFoundError as error:
             raise self._missing(url, code_of(error)) from None
-        except (OSError, BotoCoreError, ClientError, HttpError, http.client.HTTPException) as error:
+        except (OSError, BotoCoreError, ClientError, HttpError, HTTPException) as error:
             # Without the cause: its text may quote the request.
             raise self._refusal(url, error) from None
 

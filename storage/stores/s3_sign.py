@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import urllib.error
-import urllib.request
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +75,9 @@ class S3Signing:
 
     def _probe(self, url: str) -> bool:
         """Whether the server refuses bytes that do not have the digest that was signed."""
+        import urllib.error
+        import urllib.request
+
         signed = self._put_of(url, hashlib.sha256(_SAID).hexdigest())
         request = urllib.request.Request(
             signed.url, data=_SENT, headers=dict(signed.headers), method="PUT"

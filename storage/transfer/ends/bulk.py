@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BulkEnd", "PartsWriter", "UnusableNames", "errors"]
 
-_CHUNK = 2**20
+_CHUNK = 2**18
 """Bytes that are handed on at once: few enough to stay in the processor's cache on their way."""
 
 _DENIED = "Check the credentials and their rights."
