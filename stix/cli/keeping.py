@@ -47,11 +47,12 @@ def _seconds(_: click.Context, __: click.Parameter, value: str) -> float:
 )
 @click.option("--dry-run", is_flag=True, help="Only tell what would go.")
 @output_option
-def gc(output: str, **body: Any) -> None:
+def gc(output: str, **body: Any) -> int:
     """Delete artifacts that no run needs which is kept.
 
     Runs that are not over are always kept. What was written in the last three days stays in any
-    case, so that a run which is being made finds what it relies on.
+    case, so that a run which is being made finds what it relies on. Exit code 1 where a store could
+    not be collected; the others were.
     """
     end: Json = {}
     for step in connect().artifacts_gc(body):
@@ -66,6 +67,7 @@ def gc(output: str, **body: Any) -> None:
     if not end:
         raise StixError("The server ended before the collection did.", fix="Run it again.")
     show(output, end, lambda: _freed(end))
+    return 1 if any(store["problem"] for store in end["stores"]) else 0
 
 
 def _freed(end: Json) -> str:

@@ -78,13 +78,12 @@ def open_yard(ledger: Ledger, url: str, tmp_path: Path, stix_server: ServerHome)
     return opened
 
 
-def config(main: Main, file: Path, places: tuple[str, str], copies: int) -> str:
-    """The home's settings: the S3 server is the main store, a folder the other."""
+def config(main: str, file: Path, places: tuple[str, str], copies: int) -> str:
+    """The home's settings: a main store, and a folder as the other."""
     return f"""\
 local: {{cpus: 8, memory: 16}}
 artifacts:
-  url: {main.server.url("main")}
-  endpoint_url: {main.server.endpoint_url}
+  url: {main}
   place: {places[0]}
   copies: {copies}
   replicas: [{{url: "{file.as_uri()}", place: {places[1]}}}]
@@ -109,10 +108,12 @@ async def test_a_run_goes_on_without_the_store_it_began_with(
     open_yard: Open, main: Main, tmp_path: Path
 ) -> None:
     file = tmp_path / "file"
-    near_s3 = config(main, file, ("local", FAR), copies=2)
+    s3 = main.server.url("main")
+    url = f"{s3}\n  endpoint_url: {main.server.endpoint_url}"
+    near_s3 = config(url, file, ("local", FAR), copies=2)
     async with open_yard(near_s3) as yard:
         run_id, go = await until_it_waits(yard, "one")
-        store, s3 = yard.workshop.runtime.store, main.server.url("main")
+        store = yard.workshop.runtime.store
         data = (await yard.ledger.stage(run_id, "make")).outputs["data"]
         assert set((await yard.ledger.replicas([data]))[data]) == {s3, file.as_uri()}
         rows = await yard.ledger.artifacts(run_id=run_id, digest=data)
@@ -136,16 +137,14 @@ async def test_a_run_goes_on_without_the_store_it_began_with(
         assert s3 in said and f"{file.as_uri()} has not" in said, said
 
 
-async def test_outputs_lie_where_the_node_pays_least(
-    open_yard: Open, main: Main, tmp_path: Path
-) -> None:
-    file = tmp_path / "file"
-    async with open_yard(config(main, file, (FAR, "local"), copies=1)) as yard:
+async def test_outputs_lie_where_the_node_pays_least(open_yard: Open, tmp_path: Path) -> None:
+    far, near = tmp_path / "far", tmp_path / "near"
+    async with open_yard(config(far.as_uri(), near, (FAR, "local"), copies=1)) as yard:
         run_id, go = await until_it_waits(yard, "one")
         go.touch()
         ended = await yard.end(run_id)
         assert ended.state == "succeeded", ended.message
         digests = [ended.stages["make"].outputs["data"], ended.stages["use"].outputs["more"]]
-        assert await yard.ledger.replicas(digests) == {d: [file.as_uri()] for d in digests}
+        assert await yard.ledger.replicas(digests) == {d: [near.as_uri()] for d in digests}
         where = await asyncio.to_thread(yard.workshop.runtime.store.where, digests[0])
-        assert where == {main.server.url("main"): "missing", file.as_uri(): "there"}
+        assert where == {far.as_uri(): "missing", near.as_uri(): "there"}

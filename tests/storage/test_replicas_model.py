@@ -163,7 +163,7 @@ class Two(RuleBasedStateMachine):
 
 TestTwo = Two.TestCase
 TestTwo.settings = settings(
-    max_examples=30,
+    max_examples=20,
     stateful_step_count=15,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
