@@ -204,8 +204,7 @@ class Pull:
                 return further or answer["state"] != "manifest"
             with tempfile.TemporaryDirectory(prefix="stix-pass-") as folder:
                 await asyncio.to_thread(self._read, missing, Path(folder))
-                incoming = posixpath.join(self.host.base, "cache", "incoming")
-                await self.runner.put(Path(folder), incoming)
+                await self.runner.put(Path(folder), answer["incoming"])
                 # It takes them in at once, so that nobody else is asked for them.
                 return self.moved.add(await self._ask({}, place=False)) or further
 

@@ -86,7 +86,7 @@ class Sending:
             manifest = await self._read()
             return await asyncio.to_thread(self.attempt.store.put_by, self._into(manifest))
         except AgentError as error:
-            raise StorageError(f"{self.path} cannot be read: {error.message}") from error
+            raise CannotSend(f"{self.path} cannot be read there: {error.message}") from error
         finally:
             # Where we are cancelled, the thread is not: it ends at its next call.
             self.over = True

@@ -24,7 +24,6 @@ from stix.ledger import Ledger
 from stix.storage.artifacts import ArtifactStore, Replicas
 from stix.storage.artifacts.member import Member
 from stix.storage.stores.s3 import S3Store
-from tests.support.agents import eventually
 from tests.support.hosts import HostFarm, SshHost
 from tests.support.relay import Relay, relay
 from tests.support.s3 import S3Server, s3_server
@@ -153,11 +152,11 @@ async def test_neither_a_kill_nor_a_takeover_brings_a_chunk_twice(
     east = four[1]
     way.hold_for(east.address, "/chunks/", free=2)
     run_id = await field.start(pipeline(2, shared=False, pools=["east"]))
-    await eventually(lambda: len(way.gets(east.address)) == 2, "two chunks came")
+    await came(way, east, 2)
     await asyncio.sleep(0.5)  # to be noted down
     await asyncio.to_thread(kill_pulls, east)
     way.hold_for(east.address, "/chunks/", free=1)
-    await eventually(lambda: len(way.gets(east.address)) == 3, "a third one came")
+    await came(way, east, 3)
     await asyncio.sleep(0.5)
     await field.engines[0].leave()
     await field.engine()
@@ -167,6 +166,12 @@ async def test_neither_a_kill_nor_a_takeover_brings_a_chunk_twice(
     assert names(way.gets(east.address)) == chunks_of(field, ended)
     assert len(sums(ended)) == 1
     assert all(len(row.steps) for row in ended.attempts)
+
+
+async def came(way: Relay, host: SshHost, count: int) -> None:
+    async with asyncio.timeout(80):
+        while len(way.gets(host.address)) < count:
+            await asyncio.sleep(0.05)
 
 
 def kill_pulls(host: SshHost) -> None:

@@ -35,11 +35,22 @@ def send(signed: Signed, data: bytes | None = None, **more: str) -> bytes:
         return body
 
 
+def get_of(store: Store, url: str) -> Signed | None:
+    assert isinstance(store, CanSign)
+    return store.sign(url, seconds=60)
+
+
+def put_of(store: Store, url: str, data: bytes) -> Signed:
+    assert isinstance(store, CanSignPut)
+    signed = store.sign_put(url, sha256=hashlib.sha256(data).hexdigest())
+    assert signed is not None
+    return signed
+
+
 def read(store: Store, url: str, options: Mapping[str, object]) -> None:
     """A GET that works, also of a part, and says nothing of itself."""
     store.put(url, b"0123456789")
-    assert isinstance(store, CanSign)
-    signed = store.sign(url, seconds=60)
+    signed = get_of(store, url)
     assert signed is not None
     assert send(signed) == b"0123456789"
     assert send(signed, Range="bytes=2-4") == b"234"
@@ -53,7 +64,8 @@ def test_s3(s3_server: S3Server) -> None:
     url = s3_server.url(NAME)
     store = open_store(url, **options)
     read(store, url, options)
-    signed = store.sign(url, seconds=60)
+    signed = get_of(store, url)
+    assert signed is not None
     assert options["secret"] not in signed.url
     other = Signed(signed.url.replace("bin?", "bim?"))
     with pytest.raises(urllib.error.HTTPError, match="403"):
@@ -63,10 +75,8 @@ def test_s3(s3_server: S3Server) -> None:
 def test_s3_takes_only_the_bytes_that_were_signed(s3_server: S3Server) -> None:
     url = s3_server.url("chunks", NAME)
     store = open_store(url, **s3_server.options())
-    assert isinstance(store, CanSignPut)
     good = b"what it should be"
-    signed = store.sign_put(url, sha256=hashlib.sha256(good).hexdigest())
-    assert signed is not None
+    signed = put_of(store, url, good)
     with pytest.raises(urllib.error.HTTPError, match="400"):
         send(signed, b"something else")
     without = {k: v for k, v in signed.headers.items() if k != "x-amz-checksum-sha256"}
@@ -81,8 +91,7 @@ def test_who_may_only_read_signs_no_put_that_works(s3_server: S3Server) -> None:
     url = s3_server.url("forbidden")
     store = open_store(url, **s3_server.reading())
     data = b"data"
-    signed = store.sign_put(url, sha256=hashlib.sha256(data).hexdigest())
-    assert signed is not None
+    signed = put_of(store, url, data)
     with pytest.raises(urllib.error.HTTPError, match="403"):
         send(signed, data)
 
@@ -93,11 +102,12 @@ def test_azure(azure_server: AzureServer) -> None:
     store = open_store(url, **options)
     read(store, url, options)
     assert not isinstance(store, CanSignPut), "its server compares no SHA-256"
-    signed = store.sign(url, seconds=60)
+    signed = get_of(store, url)
+    assert signed is not None
     with pytest.raises(urllib.error.HTTPError, match="403"):
         send(Signed(signed.url), b"no", **{"x-ms-blob-type": "BlockBlob"})
     lent = open_store(url, **azure_server.signed("r"))
-    assert lent.sign(url, seconds=60) is None, "a signature for all is not given away"
+    assert get_of(lent, url) is None, "a signature for all is not given away"
 
 
 def test_google(google_server: GoogleServer) -> None:
@@ -105,7 +115,7 @@ def test_google(google_server: GoogleServer) -> None:
     url = google_server.url("plain.bin")
     store = open_store(url, **google_server.options())
     store.put(url, b"0123456789")
-    signed = store.sign(url, seconds=60)
+    signed = get_of(store, url)
     assert signed is not None
     assert send(signed) == b"0123456789"
 
@@ -130,8 +140,7 @@ def test_google_signs_with_the_key_of_a_service_account(tmp_path: Path) -> None:
     file = tmp_path / "account.json"
     file.write_text(json.dumps(account))
     store = open_store("gs://bucket/a b", token=str(file), project="project")
-    assert isinstance(store, CanSign)
-    signed = store.sign("gs://bucket/a b", seconds=60)
+    signed = get_of(store, "gs://bucket/a b")
     assert signed is not None
     parts = urlsplit(signed.url)
     fields = parse_qs(parts.query)

@@ -1,11 +1,12 @@
 """The files of artifacts that one host has, by their content, for all nodes of a base directory.
 
-Layout below ``<base>/cache``: ``files/<2>/<key>`` is a whole file, read-only, with the time
-``EPOCH``; ``<key>.part`` is one that is being fetched, and whoever holds its lock fetches it: the
-kernel frees the lock at the end of the owner, however it ends, and the next one goes on with what
-is there. ``<key>.done`` names the pieces of a part that were verified, ``<key>.list`` the chunks of
-a whole file of several. A file that has another time or size than it should was written to, and
-counts as missing. After a reboot everything is dropped: nothing was synced to the disk.
+Layout below ``<base>/cache/<machine>`` (a home may be shared over a network): ``files/<2>/<key>``
+is a whole file, read-only, with the time ``EPOCH``; ``<key>.part`` is one that is being fetched,
+and whoever holds its lock fetches it: the kernel frees the lock at the end of the owner, however it
+ends, and the next one goes on with what is there. ``<key>.done`` names the pieces of a part that
+were verified, ``<key>.list`` the chunks of a whole file of several. A file that has another time or
+size than it should was written to, and counts as missing. After a reboot everything is dropped:
+nothing was synced to the disk.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class Cache:
     """What lies below one base directory."""
 
     def __init__(self, base: str) -> None:
-        self.root = os.path.join(os.path.abspath(os.path.expanduser(base)), "cache")
+        here = files.file_name(os.uname().nodename)
+        self.root = os.path.join(os.path.abspath(os.path.expanduser(base)), "cache", here)
         self._index: dict[str, Piece] | None = None
 
     def open(self) -> None:
@@ -95,9 +97,10 @@ class Cache:
                 for number, chunk in enumerate(_text(path).split("\n")):
                     yield chunk, (path[: -len(".list")], number * chunk_size)
 
-    def incoming(self, chunk: str) -> str:
-        """Where the engine puts a chunk that the host cannot fetch itself."""
-        return os.path.join(self.root, "incoming", chunk)
+    @property
+    def incoming(self) -> str:
+        """Where the engine puts chunks that the host cannot fetch itself, by their names."""
+        return os.path.join(self.root, "incoming")
 
     def manifest(self, digest: str) -> str:
         return os.path.join(self.root, "manifests", digest)

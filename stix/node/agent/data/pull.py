@@ -39,7 +39,8 @@ def pull(request: dict[str, Any]) -> dict[str, Any]:
 
     Returns:
         ``state``: ``manifest`` (the host does not know it: call again with it), ``more`` (see
-        ``missing``) or ``done``. ``busy``: another process fetches a part of it.
+        ``missing``) or ``done``. ``busy``: another process fetches a part of it. ``incoming``:
+        where to put chunks that the host cannot fetch.
     """
     kept = Cache(request["base"])
     kept.open()
@@ -125,6 +126,7 @@ class Fetcher:
         }
         answer.update(self._tally.report())
         answer.update(missing=list(self._missing), lacking=self._lacking)
+        answer["incoming"] = self._cache.incoming
         return answer
 
     def _acts(self) -> Iterator[Act]:
@@ -180,7 +182,7 @@ class Fetcher:
     def _local(self, part: Part, number: int, chunk: str, size: int) -> bool:
         """Take a chunk from what is on this host already."""
         begin = number * self._chunk_size
-        incoming = self._cache.incoming(chunk)
+        incoming = os.path.join(self._cache.incoming, chunk)
         if os.path.exists(incoming):
             good = copy_piece(incoming, 0, Piece(part.fd, begin, size, chunk), size)
             files.discard(incoming)
