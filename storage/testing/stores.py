@@ -72,7 +72,13 @@ class StoreConformance:
 
 
 class LargeObjects:
-    """One object of 5 GiB by parts: minutes, and 5 GiB of disk. Subclass it as the suite."""
+    """One object of 5 GiB by parts: minutes, and 5 GiB of disk. Subclass it as the suite.
+
+    Attributes:
+        part: Bytes of one request.
+    """
+
+    part: ClassVar[int] = 4 * _PIECE
 
     @pytest.fixture
     def place(self) -> Place:
@@ -84,14 +90,14 @@ class LargeObjects:
         block = os.urandom(_PIECE)
         written, read = hashlib.sha256(), hashlib.sha256()
         with store.errors(place.at("large")):
-            with store.filesystem().open(path, "wb", block_size=4 * _PIECE) as file:
+            with store.filesystem().open(path, "wb", block_size=self.part) as file:
                 for number in range(LARGE // _PIECE):
                     piece = number.to_bytes(8, "big") + block[8:]
                     written.update(piece)
                     file.write(piece)
             assert store.filesystem().info(path)["size"] == LARGE
-            for start in range(0, LARGE, 4 * _PIECE):
-                end = min(start + 4 * _PIECE, LARGE)
+            for start in range(0, LARGE, self.part):
+                end = min(start + self.part, LARGE)
                 read.update(store.filesystem().cat_file(path, start=start, end=end))
             store.filesystem().rm_file(path)
         assert read.hexdigest() == written.hexdigest()

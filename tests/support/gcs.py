@@ -21,6 +21,9 @@ _START = """
 import socketserver, sys
 socketserver.TCPServer.request_queue_size = 256  # of 5: more clients at once than that hang
 from gcp_storage_emulator.__main__ import main
+from gcp_storage_emulator.storage import Storage
+# After each change it would write down all that it has, for a next start that there is not.
+Storage._write_config_to_file = lambda self: None
 main(sys.argv[1:])
 """
 
