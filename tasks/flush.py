@@ -25,6 +25,7 @@ from stix.tasks.mounts import (
     all_mounts,
     log_of,
     mount_failed,
+    trouble_in,
 )
 
 FLUSH = "flush"
@@ -61,8 +62,9 @@ async def _flush(mount: Mount) -> dict[str, Any]:
         except ConnectionLost as lost:
             await reach_again(attempt, node, await client_of(attempt, node), lost)
         except (StorageError, AgentError, RemoteError) as error:
-            logger.error("%s: %s", mount.target, error)
-            raise mount_failed(mount, str(error)) from error
+            message = f"{error.message} {await _why(mount)}".rstrip()
+            logger.error("%s: %s", mount.target, message)
+            raise mount_failed(mount, message) from error
     logger.info("%s: everything that was written is in %s", mount.target, mount.url)
     return {"target": mount.target, "rank": node.rank, **most}
 
@@ -78,6 +80,13 @@ async def _flush_once(mount: Mount, tell: Callable[[str], None]) -> dict[str, in
     return {"files": most.files, "bytes": most.bytes}
 
 
+async def _why(mount: Mount) -> str:
+    """What the mount's process said of it, where it can be asked."""
+    with suppress(RemoteError, AgentError):
+        return trouble_in(await log_of(mount))
+    return ""
+
+
 def _made(mount: Mount) -> dict[str, Any]:
     for made in mount.attempt.steps.get(MOUNTS, {}).get("mounted", ()):
         if made["target"] == mount.target and made["rank"] == mount.node.rank:
@@ -90,7 +99,7 @@ async def leave_mounts(attempt: Attempt) -> None:
 
     Silent where that cannot be: the agent unmounts too, with the node.
     """
-    mounts = list(all_mounts(attempt)) if attempt.nodes else []
+    mounts = list(all_mounts(attempt)) if attempt.ready else []
     if not mounts or attempt.steps.get(FAILURE, {}).get("kind") in _GONE:
         return
     with suppress(StixError, StepFailed, OSError, TimeoutError):

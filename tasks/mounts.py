@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import posixpath
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -51,6 +52,11 @@ LASTS_S = 12 * 3600
 """For how long credentials are asked where the stage has no timeout."""
 LOG_LIMIT = 4 * 1024 * 1024
 LOG_TAIL = 1000
+_TROUBLE = re.compile(
+    rb"^.*\b(?:ERROR|CRITICAL) ?: .*(?:timeout|refused|reset|unreachable|no route|EOF|no such host"
+    rb"|broken pipe|StatusCode: (?:0|401|403|429|5\d\d)|Denied|failed to upload).*$",
+    re.MULTILINE | re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -229,6 +235,15 @@ async def said_by(mount: Mount) -> str:
     """The end of what the mount's process wrote, on one line; the agent hides secrets in it."""
     data = await log_of(mount)
     return " ".join(data[-LOG_TAIL:].decode("utf-8", "replace").split())
+
+
+def trouble_in(log: bytes) -> str:
+    """The last line that tells of a store out of reach, or one that refuses; empty where none does.
+
+    What a program asks for in vain, such as a file that is not there, is no trouble.
+    """
+    found = _TROUBLE.findall(log)
+    return str(found[-1].decode("utf-8", "replace"))[:LOG_TAIL] if found else ""
 
 
 async def log_of(mount: Mount) -> bytes:

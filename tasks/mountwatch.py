@@ -8,7 +8,6 @@ be set up.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -20,12 +19,11 @@ from stix.remote.agent import AgentError
 from stix.remote.base import ConnectionLost, RemoteError
 from stix.storage.mounts import answers
 from stix.tasks.jobs import client_of, runner_of
-from stix.tasks.mounts import Mount, all_mounts, log_of, mount_failed, said_by
+from stix.tasks.mounts import Mount, all_mounts, log_of, mount_failed, said_by, trouble_in
 
 T = TypeVar("T")
 
 EVERY_S = 3.0
-_ERROR = re.compile(rb"^.*\b(?:ERROR|CRITICAL) ?: .*$", re.MULTILINE)
 
 
 async def beside_mounts(attempt: Attempt, work: Coroutine[Any, Any, T]) -> T:
@@ -76,12 +74,12 @@ async def blame_mounts(attempt: Attempt) -> None:
         try:
             runner = await runner_of(attempt, mount.node)
             up = await answers(runner, mount.place, mount.bounds.check)
-            found = _ERROR.findall(await log_of(mount))
+            said = trouble_in(await log_of(mount))
         except (RemoteError, AgentError):
             continue  # a lost node has its own verdict
-        if not up or found:
+        if not up or said:
             get_run_logger().warning("%s: its mount had errors", mount.target)
-            said = found[-1].decode("utf-8", "replace") if found else "it does not answer"
+            said = said or "it does not answer"
             raise mount_failed(mount, f"its mount had errors while the command ran: {said}")
 
 

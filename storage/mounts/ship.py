@@ -20,6 +20,8 @@ from stix.storage.base import StorageError
 from stix.storage.mounts.probe import Found
 
 VERSION_S = 30.0
+KEPT_DAYS = 30
+"""An older version of the program is removed when a new one comes."""
 _LINUX = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
@@ -64,7 +66,8 @@ async def _shipped(runner: Runner, mine: Path, folder: str) -> str:
     try:
         await runner.put(mine, new)
         q = shlex.quote
-        script = f"chmod 700 {q(new)} && mv -f {q(new)} {q(path)}"
+        old = f"find {q(folder)} -name 'rclone-*' -mtime +{KEPT_DAYS} -delete"
+        script = f"{old}; chmod 700 {q(new)} && mv -f {q(new)} {q(path)}"
         done = await runner.run(["sh", "-c", script], timeout=VERSION_S)
     except OSError as error:
         raise StorageError(

@@ -72,6 +72,13 @@ def test_mounts(given: str, wanted: Any) -> None:
     assert form["resources"].get("_requires_fuse", False) is isinstance(wanted, dict)
 
 
+def test_a_mode_that_skypilot_has_not_is_refused() -> None:
+    with pytest.raises(SpecErrors, match="SkyPilot has no mode STREAM") as caught:
+        canonical("run: x\nfile_mounts: {/d: {source: s3://b, mode: stream}}\n")
+    (problem,) = caught.value.problems
+    assert problem.path.endswith("file_mounts./d.mode") and problem.fix == "write mode: MOUNT"
+
+
 def test_copies_need_no_fuse() -> None:
     form = one("file_mounts: {/d: {source: gs://b, mode: copy}}")
     assert form["file_mounts"] == {"/d": {"source": "gs://b", "persistent": True, "mode": "COPY"}}
