@@ -75,7 +75,7 @@ def mount_command(wish: Wish, found: Found, place: Place, bounds: Bounds) -> Mou
         tool = f"rclone {found.version}"
         env, secrets = _environment(wish.plan), _secrets(wish)
     else:
-        tool, argv = _other(wish, found, place)
+        tool, argv = _other(wish, found, place, bounds)
         env, secrets = {}, dict(wish.access.env)
     return MountCommand(tool, argv[0], _script(argv, place, bounds), env, secrets)
 
@@ -150,7 +150,7 @@ def _secrets(wish: Wish) -> dict[str, str]:
     return {**wish.access.env, **_remote(fields)}
 
 
-def _other(wish: Wish, found: Found, place: Place) -> tuple[str, list[str]]:
+def _other(wish: Wish, found: Found, place: Place, bounds: Bounds) -> tuple[str, list[str]]:
     """Another program that mounts this store; each uploads a file when it is closed.
 
     Raises:
@@ -165,8 +165,10 @@ def _other(wish: Wish, found: Found, place: Place) -> tuple[str, list[str]]:
         )
     name = have[0]
     path, args, point = found.tools[name], list(wish.plan.tools[name]), place.point
+    patience = f"connect_timeout={bounds.connect:.0f},readwrite_timeout={bounds.idle:.0f}"
+    more = f"{patience},retries=2,stat_cache_expire=1"
     forms = {
-        "s3fs": [path, *args[:1], point, *args[1:], "-f"],
+        "s3fs": [path, *args[:1], point, *args[1:], "-f", "-o", more],
         "sshfs": [path, *args[:1], point, *args[1:], "-f"],
         "goofys": [path, "-f", *args[1:], *args[:1], point],
         "gcsfuse": [path, "--foreground", *args, point],

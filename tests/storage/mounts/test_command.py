@@ -63,7 +63,7 @@ def test_options_of_the_file_win_over_those_of_the_type() -> None:
 def test_what_else_the_node_has_serves_where_it_has_no_rclone() -> None:
     for name, words in {
         "goofys": "/x/goofys -f --endpoint http://h b:p /n/mounts/0",
-        "s3fs": "/x/s3fs b:/p /n/mounts/0 -o url=http://h -f",
+        "s3fs": "/x/s3fs b:/p /n/mounts/0 -o url=http://h -f -o connect_timeout=5,",
     }.items():
         found = replace(BARE, tools={name: f"/x/{name}"})
         made = mount_command(wish(), found, PLACE, Bounds())
