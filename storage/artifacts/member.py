@@ -87,7 +87,7 @@ class Member:
         backend = self.store.backend
         if self._endpoint:
             return Place(urlsplit(self._endpoint).hostname or self._endpoint), float("inf")
-        if isinstance(backend, HasLocation):
+        if isinstance(backend, HasLocation) and not self.down:
             try:
                 told = self.bounded(lambda: backend.location(self.url))
                 return Place(told.cloud, told.region or None), float("inf")

@@ -12,6 +12,7 @@ from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from stix.plan.regions import Place
 from stix.server.api.encode import all_plain, plain
 from stix.server.api.system import Here
 from stix.server.context import Context
@@ -20,6 +21,9 @@ from stix.storage.artifacts import Swept, Wish
 from stix.storage.artifacts.replicas import DAMAGED, MENDED, MISSING, THERE, WHOLE
 
 router = APIRouter()
+
+HERE = Place("local")
+"""Where the server is: it pays nothing for what it sends, and what others send has their price."""
 
 
 class Cleaning(BaseModel):
@@ -58,7 +62,7 @@ async def artifacts(context: Here, run: str | None = None) -> list[Any]:
 async def artifact(context: Here, digest: str) -> dict[str, Any]:
     """One artifact: its files, the stores that have it, and where it came from."""
     manifest = await asyncio.to_thread(context.store.manifest, digest)
-    states = await asyncio.to_thread(context.store.where, digest)
+    states = await asyncio.to_thread(context.store.near(HERE).where, digest)
     await context.ledger.add_replicas(digest, [u for u, state in states.items() if state == THERE])
     return {
         "digest": digest,
@@ -77,8 +81,8 @@ async def artifact(context: Here, digest: str) -> dict[str, Any]:
 async def artifact_tar(context: Here, digest: str) -> StreamingResponse:
     """The content as a tar stream."""
     # A missing artifact must be an answer of its own, not a stream that breaks off.
-    await asyncio.to_thread(context.store.manifest, digest)
-    return StreamingResponse(context.store.tar(digest), media_type="application/x-tar")
+    stream = await asyncio.to_thread(context.store.near(HERE).tar, digest)
+    return StreamingResponse(stream, media_type="application/x-tar")
 
 
 @router.get("/artifacts/{digest}/verify")
