@@ -10,12 +10,17 @@ from pydantic import Discriminator, Tag
 
 from stix.spec.exact import Exact, Text
 
+KEYS = ("GIT_TOKEN", "GIT_SSH_KEY")
+"""SkyPilot's names of what lets one into a private repository; they must be secrets."""
 _HOST = r"(?:[^@/\s]+@)?[^:/@\s]+"
 _GIT = re.compile(
     rf"(?:(?:https?|ssh)://{_HOST}(?::[0-9]+)?/+[^/\s].*|file:///[^/\s].*|{_HOST}:(?!//).+)\Z"
 )
 _TOKEN = re.compile(r"gh[opusr]_|github_pat_|glpat-|ATB|ATCTT|.{40}")
 """How tokens begin that people write in the place of a user, or their length."""
+
+_ODD = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\Z|\.\Z|\A[-/]|\.lock\Z|\A\Z")
+"""What no name of a branch or tag holds (git-check-ref-format)."""
 
 
 class GitSource(Exact):
@@ -57,6 +62,11 @@ def workdir_key(workdir: str | GitSource) -> str:
 def is_git_url(text: str) -> bool:
     """Whether a text has the shape of a repository's address."""
     return bool(_GIT.match(text))
+
+
+def is_ref(text: str) -> bool:
+    """Whether a text can be the name of a branch or tag, or a commit."""
+    return _ODD.search(text) is None
 
 
 def has_password(url: str) -> bool:

@@ -106,37 +106,14 @@ def serve(root: Path, *, private: bool = True) -> Iterator[GitServer]:
                 self.send_header("WWW-Authenticate", 'Basic realm="code"')
                 self.end_headers()
                 return
-            path, _, query = self.path.partition("?")
-            env = {
-                **os.environ,
-                "GIT_PROJECT_ROOT": str(root),
-                "GIT_HTTP_EXPORT_ALL": "1",
-                "GIT_CONFIG_COUNT": "1",
-                "GIT_CONFIG_KEY_0": "safe.directory",
-                "GIT_CONFIG_VALUE_0": "*",
-                "PATH_INFO": path,
-                "QUERY_STRING": query,
-                "REQUEST_METHOD": self.command,
-                "CONTENT_TYPE": self.headers.get("Content-Type", ""),
-                "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-                "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
-            }
-            length = int(self.headers.get("Content-Length") or 0)
-            done = subprocess.run(
-                [str(backend / "git-http-backend")],
-                input=self.rfile.read(length),
-                env={**env, "CONTENT_LENGTH": str(length)},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                check=False,
-            )
-            head, _, body = done.stdout.partition(b"\r\n\r\n")
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            head, _, content = _backend(backend, root, self, body).partition(b"\r\n\r\n")
             fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n") if line)
             self.send_response(int(fields.pop("Status", "200").split()[0]))
             for name, value in fields.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(content)
 
         do_GET = do_POST = answer
 
@@ -155,3 +132,32 @@ def serve(root: Path, *, private: bool = True) -> Iterator[GitServer]:
         served.shutdown()
         served.server_close()
         thread.join()
+
+
+def _backend(backend: Path, root: Path, asked: BaseHTTPRequestHandler, body: bytes) -> bytes:
+    """What ``git http-backend`` says to a request, by the rules of CGI."""
+    path, _, query = asked.path.partition("?")
+    env = {
+        **os.environ,
+        "GIT_PROJECT_ROOT": str(root),
+        "GIT_HTTP_EXPORT_ALL": "1",
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "safe.directory",
+        "GIT_CONFIG_VALUE_0": "*",
+        "PATH_INFO": path,
+        "QUERY_STRING": query,
+        "REQUEST_METHOD": asked.command,
+        "CONTENT_TYPE": asked.headers.get("Content-Type", ""),
+        "CONTENT_LENGTH": str(len(body)),
+        "HTTP_CONTENT_ENCODING": asked.headers.get("Content-Encoding", ""),
+        "GIT_PROTOCOL": asked.headers.get("Git-Protocol", ""),
+    }
+    done = subprocess.run(
+        [str(backend / "git-http-backend")],
+        input=body,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
+    return done.stdout

@@ -17,8 +17,10 @@ from stix.server.api.encode import plain
 from stix.server.api.system import Here
 from stix.server.context import Context
 from stix.server.volumewants import demand_volumes
+from stix.spec.buckets import STORE
 from stix.spec.changes.overrides import missing_values
 from stix.spec.checks.check import check
+from stix.spec.checks.mounts import unnamed
 from stix.spec.folders.sources import sources
 from stix.spec.ids import new_run_id
 from stix.spec.messages import explain
@@ -93,6 +95,9 @@ async def create_run(context: Here, body: Submission) -> dict[str, Any]:
     """Check a pipeline, keep its secrets, queue it."""
     pipeline = read_spec(body.spec)
     await demand_volumes(context, pipeline)
+    problems = unnamed(pipeline, context.config.bucket_store or STORE)
+    if problems:
+        raise SpecErrors(problems)
     _check_options(pipeline, body.options)
     declared = declared_secrets(pipeline)
     missing = [name for name in declared if name not in body.secrets]

@@ -136,6 +136,25 @@ def _name(at: Path, mount: StorageMount) -> Iterator[Problem]:
             yield error(at, f"the name of the bucket {wrong}", "choose another name")
 
 
+def unnamed(pipeline: PipelineSpec, store: str) -> list[Problem]:
+    """Names that are wrong in the store of buckets that name none.
+
+    Args:
+        store: The server's own, such as ``S3``.
+    """
+    found = []
+    for stage_name, stage in pipeline.resolved().stages.items():
+        for target, mount in stage.file_mounts.items():
+            wrong = None
+            if mount.name and mount.store is None and mount.address is None:
+                wrong = buckets.name_problem(store, mount.name)
+            if wrong is not None:
+                at = ("stages", stage_name, "file_mounts", target, "name")
+                said = f"the name of the bucket {wrong}"
+                found.append(error(at, said, f"choose another name, or a store: this is {store}"))
+    return found
+
+
 def _config(at: Path, mount: StorageMount) -> Iterator[Problem]:
     """Options that SkyPilot passes over in silence."""
     if mount.config is None:

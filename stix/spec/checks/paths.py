@@ -12,7 +12,7 @@ from stix.spec.models import StageSpec
 from stix.spec.problems import Path, Problem, error, warning
 from stix.spec.storage import DISK, StorageMount, is_url, split_url
 from stix.spec.variables import names
-from stix.spec.workdir import GitSource, has_password, is_git_url
+from stix.spec.workdir import KEYS, GitSource, has_password, is_git_url, is_ref
 
 WORKDIR = "~/sky_workdir"
 """Where SkyPilot copies the workdir to."""
@@ -107,6 +107,14 @@ def workdir(at: Path, stage: StageSpec, base: FilePath | None) -> Iterator[Probl
         elif "$" not in own.url and not is_git_url(own.url):
             fix = "write https://HOST/OWNER/REPOSITORY, or user@HOST:OWNER/REPOSITORY"
             yield error((*at, "url"), "this is not the address of a repository", fix)
+        if own.ref is not None and "$" not in own.ref and not is_ref(own.ref):
+            fix = "write a branch, a tag or a commit, or leave it out for the default branch"
+            yield error((*at, "ref"), f"{own.ref!r} cannot be the name of a branch or tag", fix)
+        for name in KEYS:
+            if stage.envs.get(name):
+                fix = f"write it under secrets, and give it with --secret {name}"
+                said = f"{name} would be stored with the run"
+                yield error((*at[:-1], "envs", name), said, fix, on_key=True)
     elif own is not None and is_url(own) and "$" not in own:
         fix = f"write workdir: {{url: {own}}}" if is_git_url(own) else "name a local folder"
         yield error(at, "a workdir is a local folder, or a map with url", fix)

@@ -18,14 +18,12 @@ from stix.spec.folders.giterrors import explained, unbounded
 from stix.spec.folders.gitkeys import NAMES, GitError, GitKeys, environment
 from stix.spec.folders.gittree import write_tree
 from stix.spec.problems import choose
-from stix.spec.workdir import GitSource
+from stix.spec.workdir import GitSource, is_ref
 
 PATIENCE_S = 1800.0
 """For all that is asked of one repository."""
 _FULL = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _SHORT = re.compile(r"[0-9a-f]{7,63}\Z")
-_ODD = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\Z|\.\Z|\A[-/]|\.lock\Z")
-"""What no name of a branch or tag holds (git-check-ref-format)."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +164,7 @@ def _resolved(git: _Git, source: GitSource) -> _Found:
     url, ref = source.url, source.ref
     if ref is None:
         return _default(git, url)
-    if _ODD.search(ref):
+    if not is_ref(ref):
         raise GitError(f"{ref!r} cannot be the name of a branch or tag.", fix="Correct ref.")
     if _FULL.match(ref):
         return _Found(url, ref)

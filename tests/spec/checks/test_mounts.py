@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stix.spec.changes.overrides import Overrides
+from stix.spec.checks.mounts import unnamed
 from stix.spec.loader import load_text
 from stix.spec.problems import Problem, SpecErrors
 
@@ -151,3 +152,13 @@ def test_a_login_for_images_is_whole() -> None:
     whole = f"run: x\nsecrets: {{{': u, '.join(names)}: p}}\n"
     assert told(whole) == []
     assert told(f"run: x\nsecrets: [{names[0]}]\n") == []
+
+
+def test_names_in_the_store_of_those_that_name_none() -> None:
+    text = (
+        "run: x\nfile_mounts: {/a: {name: Big_One}, /b: {name: Big_One, store: oci}, /c: s3://b}\n"
+    )
+    pipeline = load_text(text).pipeline
+    (found,) = unnamed(pipeline, "S3")
+    assert found.path.endswith("file_mounts./a.name") and "this is S3" in found.fix
+    assert unnamed(pipeline, "OCI") == []

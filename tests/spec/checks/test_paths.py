@@ -70,6 +70,12 @@ def told(text: str, base: Path | None) -> list[Problem]:
         ("workdir: {url: github.com/a/b}", "workdir.url", "not the address of a repository"),
         ("workdir: {url: 'https://user:w0rd@host/a'}", "workdir.url", "secret GIT_TOKEN"),
         (f"workdir: {{url: 'https://ghp_{'x' * 36}@host/a'}}", "workdir.url", "secret GIT_TOKEN"),
+        ("workdir: {url: 'git@h:a', ref: a..b}", "workdir.ref", "cannot be the name"),
+        (
+            "workdir: {url: 'git@h:a'}\nenvs: {GIT_TOKEN: w0rd}",
+            "envs.GIT_TOKEN",
+            "--secret GIT_TOKEN",
+        ),
         ("workdir: {url: 5, rev: x}", "workdir.url", "must be text"),
     ],
 )
