@@ -22,7 +22,7 @@ from stix.recovery.events import SetupFailed
 from stix.remote.agent import AgentError, End, JobStart
 from stix.remote.base import ConnectionLost, RemoteError, Runner
 from stix.secrets import Redactor
-from stix.spec.buckets import mount_url
+from stix.spec.buckets import is_written, mount_url
 from stix.spec.storage import DISK, StorageMount
 from stix.storage.base import StorageError
 from stix.storage.mounts import (
@@ -37,7 +37,6 @@ from stix.storage.mounts import (
     mount_command,
     options_of,
     probe,
-    read_only,
     with_rclone,
 )
 from stix.tasks.environment import work_dir
@@ -75,7 +74,7 @@ class Mount:
 
     @property
     def write(self) -> bool:
-        return not read_only(self.spec)
+        return is_written(self.spec)
 
     @property
     def job(self) -> str:

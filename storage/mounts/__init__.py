@@ -3,7 +3,7 @@
 from stix.storage.mounts.access import Grant, granted
 from stix.storage.mounts.command import MountCommand, Wish, mount_command
 from stix.storage.mounts.live import Bounds, Place, Waiting, answers, await_mounted, flush, waiting
-from stix.storage.mounts.options import options_of, read_only
+from stix.storage.mounts.options import options_of
 from stix.storage.mounts.probe import Found, probe
 from stix.storage.mounts.ship import with_rclone
 
@@ -22,7 +22,6 @@ __all__ = [
     "mount_command",
     "options_of",
     "probe",
-    "read_only",
     "waiting",
     "with_rclone",
 ]

@@ -23,13 +23,6 @@ def options_of(mount: StorageMount) -> tuple[str, ...]:
     return (*_TYPES.get(mount.type or "", ()), *given)
 
 
-def read_only(mount: StorageMount) -> bool:
-    """Whether nothing is written through the mount."""
-    config = mount.config
-    asked = () if config is None else (config.mount, config.mount_cached)
-    return mount.mode == "STREAM" or any(one is not None and one.read_only for one in asked)
-
-
 def _given(cached: CacheOptions) -> list[str]:
     said = {name: getattr(cached, name) for name in CacheOptions.model_fields}
     said.pop("read_only")

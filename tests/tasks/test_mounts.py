@@ -14,6 +14,8 @@ import pytest
 
 from stix.engine.runtime import Attempt
 from stix.recovery.events import SetupFailed, UserError
+from stix.remote.agent import HostAgent
+from stix.remote.local import LocalRunner
 from stix.storage.base import CanManageBuckets, Store
 from stix.storage.registry import open_store
 from stix.tasks.failures import StepFailed
@@ -196,6 +198,18 @@ class TestBlows:
     @pytest.fixture
     def config_text(self) -> str:
         return "local: {cpus: 8, memory: 16}\nmounts: {silence: 2}\n"
+
+    @pytest.mark.full
+    async def test_a_mount_goes_with_its_agent(self, workshop: Workshop, store: Store) -> None:
+        """Nobody is there who could unmount: the agent and its keeper are all there is."""
+        attempt = await begin(workshop, stage(bucket(store, "mount-agent"), "sleep 600"), "sync")
+        directory = Path(attempt.nodes[0].directory)
+        (record,) = await HostAgent(LocalRunner(), str(directory.parents[1])).list()
+        assert len(servers(attempt)) == 1 == len(mounted(home(workshop)))
+        os.kill(record.pid, signal.SIGKILL)
+        await eventually(lambda: not mounted(home(workshop)), "the keeper unmounts")
+        await eventually(lambda: not servers(attempt), "nothing serves")
+        await do(attempt, "release")
 
     @pytest.mark.parametrize("name", [pytest.param("SIGKILL", marks=pytest.mark.full), "SIGSTOP"])
     async def test_a_mount_that_goes_fails_the_stage_and_holds_nobody(
