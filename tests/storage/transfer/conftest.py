@@ -1,30 +1,30 @@
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 
 import pytest
 
-from tests.storage.transfer.ends import LARGE, Place, Seeded, open_place, put, tree
-from tests.support.s3 import s3_server
+from tests.storage.transfer.ends import LARGE, Place, Seeded, put, tree
 
-__all__ = ["s3_server"]
+_SERVERS = {"s3": "s3_server", "az": "azure_server", "gs": "google_server", "sftp": "sftp_server"}
 
 
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Place]]:
+def servers(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Place]:
     """A new place in the store that is asked for; servers start when first needed."""
-    with ExitStack() as stack:
-        running: dict[str, Callable[[], Place]] = {}
+    count = itertools.count()
 
-        def place(kind: str) -> Place:
-            if kind not in running:
-                folder = tmp_path_factory.mktemp(kind)
-                running[kind] = stack.enter_context(open_place(kind, folder))
-            return running[kind]()
+    def place(kind: str) -> Place:
+        if kind == "file":
+            return Place(tmp_path_factory.mktemp("place").as_uri())
+        server = request.getfixturevalue(_SERVERS[kind])
+        return Place(server.url(f"copies{next(count)}"), server.options())
 
-        yield place
+    return place
 
 
 @pytest.fixture(scope="session")

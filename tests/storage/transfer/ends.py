@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from stix.storage.registry import join, open_store
 from stix.storage.transfer import PIECE, Options, copy
-from tests.support import azurite, gcs, sftp
-from tests.support.s3 import serve
 
 STORES = ["file", "s3", "az", "gs", "sftp"]
 LARGE = 3 * PIECE + 12_345
-_COUNT = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -58,26 +53,6 @@ class Seeded:
     def size(self) -> int:
         """Bytes of all its files."""
         return LARGE + sum(number % 300 for number in range(len(self.there) - 1))
-
-
-@contextmanager
-def open_place(kind: str, folder: Path) -> Iterator[Callable[[], Place]]:
-    if kind == "file":
-        yield lambda: Place((folder / f"p{next(_COUNT)}").as_uri())
-    elif kind == "s3":
-        with serve(folder) as server:
-            yield lambda: Place(server.url(f"p{next(_COUNT)}"), server.options())
-    elif kind == "az":
-        with azurite.serve(folder) as azure:
-            yield lambda: Place(azure.url(f"p{next(_COUNT)}"), azure.options())
-    elif kind == "gs":
-        with gcs.serve(folder) as google:
-            yield lambda: Place(google.url(f"p{next(_COUNT)}"), google.options())
-    elif kind == "sftp":
-        with sftp.serve(folder) as host:
-            yield lambda: Place(host.url(f"p{next(_COUNT)}"), host.options())
-    else:
-        raise AssertionError(kind)
 
 
 def sha256(data: bytes) -> str:
