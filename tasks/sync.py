@@ -234,5 +234,7 @@ async def remove_shared(attempt: Attempt) -> None:
     for node in one_per_host(attempt.nodes) if targets else ():
         with suppress(RemoteError, CloudError, TimeoutError):
             runner = await attempt.cloud.runner(node)
-            quoted = " ".join(shell_path(target) for target in targets)
+            # With what a program that died beside a target may have left.
+            names = [t.rstrip("/") + end for t in targets for end in ("", ".stix-new", ".stix-old")]
+            quoted = " ".join(map(shell_path, names))
             await runner.run(["sh", "-c", f"rm -rf -- {quoted}"], timeout=REMOVE_S)

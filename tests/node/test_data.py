@@ -18,11 +18,12 @@ import psutil
 import pytest
 
 from stix.node.agent.data.cache import EPOCH, IDLE_S, Cache
+from stix.node.agent.data.objects import SPAN
 from stix.remote.agent import AgentError, HostAgent
 from stix.remote.local import LocalRunner
 from stix.storage.artifacts import ArtifactStore
 from stix.storage.artifacts.manifest import CHUNK_SIZE, build
-from stix.storage.base import StorageError
+from stix.storage.base import CanSign, StorageError
 from stix.tasks.push import _entry, _part, parts_of
 from tests.support.relay import Relay, relay
 from tests.support.s3 import S3Server, s3_server
@@ -343,3 +344,41 @@ def test_nothing_is_signed_for_a_server_that_does_not_compare_digests() -> None:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+# -- objects without a digest -------------------------------------------------------------------
+
+
+async def test_objects_of_urls_are_gone_on_with(site: Site, tmp_path: Path) -> None:
+    """A file that is there is kept; a half of one is of use while the object is the same."""
+    store, top = site.store.backend, f"{site.store.url}/objects"
+    assert isinstance(store, CanSign)
+    data = {"a": b"a", "sub/b": os.urandom(SPAN + 7)}
+    files = []
+    for name, content in data.items():
+        store.put(f"{top}/{name}", content)
+        signed = store.sign(f"{top}/{name}", seconds=600)
+        assert signed is not None
+        files.append({"path": name, "url": signed.url, "headers": {}, "size": len(content)})
+    target = tmp_path / "target"
+    (target / "sub").mkdir(parents=True)
+    (target / "mine").touch()
+    order = {"target": str(target), "files": [{**one, "mtime": 1_000_000_000} for one in files]}
+    whole = "/objects/sub/b"
+    site.way.hold(whole, free=1)
+    call = asyncio.create_task(site.agent.move("objects", order, 20.0))
+    async with asyncio.timeout(60):
+        while not [one for one in site.way.log if whole in one.path and one.method == "GET"]:
+            await asyncio.sleep(0.05)
+    await asyncio.sleep(0.5)
+    call.cancel()
+    await asyncio.gather(call, return_exceptions=True)
+    site.way.release()
+    answer = await site.agent.move("objects", order, 20.0)
+    assert answer["left"] == []
+    assert {n: (target / n).read_bytes() for n in data} == data
+    assert sorted(p.name for p in target.rglob("*") if p.is_file()) == ["a", "b", "mine"]
+    assert (target / "a").stat().st_mtime == 1_000_000_000
+    sent = [one.sent for one in site.way.log if whole in one.path and one.method == "GET"]
+    assert sorted(sent) == [7, SPAN], "each piece came once"
+    assert "fetched" not in await site.agent.move("objects", order, 20.0)

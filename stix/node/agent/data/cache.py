@@ -47,7 +47,7 @@ class Cache:
             now = _boot()
             if _text(mark) == now:
                 return
-            for name in ("files", "manifests", "incoming"):
+            for name in ("files", "manifests", "incoming", "objects"):
                 files.remove_tree(os.path.join(self.root, name))
             files.private_dir(os.path.join(self.root, "files"))
             files.write_file(mark, now.encode())
@@ -126,7 +126,8 @@ class Cache:
                 if old and info.st_nlink == 1 and not path.endswith((".list", ".done")):
                     total -= info.st_blocks * 512
                     self._drop(path)
-            self._trim_manifests(now)
+            for name in ("manifests", "objects"):
+                self._trim_folder(os.path.join(self.root, name), now)
 
     def _drop(self, path: str) -> None:
         """Remove a file and what belongs to it, unless somebody fetches it."""
@@ -146,8 +147,7 @@ class Cache:
         for end in (".list", ".done"):
             files.discard(name + end)
 
-    def _trim_manifests(self, now: float) -> None:
-        folder = os.path.join(self.root, "manifests")
+    def _trim_folder(self, folder: str, now: float) -> None:
         for name in _names(folder):
             path = os.path.join(folder, name)
             if now - os.lstat(path).st_mtime > KEPT_S:

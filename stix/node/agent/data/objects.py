@@ -5,12 +5,14 @@ Their content has no digest: sizes count, and that each piece is of the same ver
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 
 from .. import files
-from .cache import lock_part
+from .cache import Cache, lock_part
 from .part import Part, Piece
+from .place import copy
 from .web import Web, WebError
 from .work import Tally, side_by_side
 
@@ -32,9 +34,13 @@ def objects(request: dict[str, Any]) -> dict[str, Any]:
         ``left``: the paths that are not there yet.
     """
     target = os.path.abspath(os.path.expanduser(request["target"]))
+    kept = Cache(request["base"])
+    kept.open()
     tally = Tally(float(request.get("seconds", 15.0)))
-    jobs = [Copying(os.path.join(target, f["path"]) if f["path"] else target, f, tally)
-            for f in request["files"]]  # fmt: skip
+    jobs = []
+    for file in request["files"]:
+        place = os.path.join(target, file["path"]) if file["path"] else target
+        jobs.append(Copying(kept, place, file, tally))
     side_by_side((act for job in jobs for act in job.acts()), tally)
     answer = {"left": [job.file["path"] for job in jobs if not job.there()]}
     answer.update(tally.report())
@@ -46,11 +52,12 @@ class Copying:
 
     _web = Web()
 
-    def __init__(self, place: str, file: File, tally: Tally) -> None:
+    def __init__(self, kept: Cache, place: str, file: File, tally: Tally) -> None:
         self.file = file
         self._place = place
-        self._part = place + ".stix-part"
-        self._journal = place + ".stix-done"
+        # Not beside the target: what is never finished must not lie among the user's files.
+        self._part = os.path.join(kept.root, "objects", files.digest_text(place))
+        self._journal = self._part + ".done"
         self._tally = tally
         self._tag = ""
 
@@ -66,6 +73,7 @@ class Copying:
         if self.there() or self._tally.over:
             return
         os.makedirs(os.path.dirname(self._place), exist_ok=True)
+        files.private_dir(os.path.dirname(self._part))
         fd = lock_part(self._part)
         if fd < 0:
             return  # an earlier call is at it still, where the way to its caller broke
@@ -85,7 +93,7 @@ class Copying:
 
     def _same_source(self, fd: int) -> None:
         """Begin anew where what is there is of another version of the object."""
-        mark = self._part + "-of"
+        mark = self._part + ".of"
         now = "{} {}".format(self.file["size"], self.file["mtime"]).encode()
         try:
             with open(mark, "rb") as file:
@@ -125,6 +133,20 @@ class Copying:
     def _finish(self) -> None:
         os.chmod(self._part, 0o644)
         os.utime(self._part, (self.file["mtime"], self.file["mtime"]))
-        os.replace(self._part, self._place)
+        try:
+            os.replace(self._part, self._place)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            self._carry()
         files.discard(self._journal)
-        files.discard(self._part + "-of")
+        files.discard(self._part + ".of")
+
+    def _carry(self) -> None:
+        """To another file system."""
+        new = self._place + ".stix-new"
+        files.discard(new)
+        copy(self._part, new, 0o644)
+        os.utime(new, (self.file["mtime"], self.file["mtime"]))
+        os.replace(new, self._place)
+        files.discard(self._part)
