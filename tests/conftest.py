@@ -45,6 +45,11 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # a worker has the home of the proc
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Walks through the whole product: what their processes execute, the tests of its parts do too, and
+# counting the branches again takes a quarter of their time.
+WALKS = ("tests/acceptance/", "tests/crash/", "tests/examples/")
+MEASURED = "COVERAGE_PROCESS_CONFIG"
+
 CORPUS = "corpus"
 NOT_APPLICABLE = "Skipped: does not apply: "
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
@@ -63,6 +68,17 @@ def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     said = "reads documents of third parties, in the folder that STIX_SKY_CORPUS names"
     config.addinivalue_line("markers", f"{CORPUS}: {said}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """No branches are counted in processes that a walk starts."""
+    measured = os.environ.pop(MEASURED, None) if item.nodeid.startswith(WALKS) else None
+    try:
+        return (yield)
+    finally:
+        if measured is not None:
+            os.environ[MEASURED] = measured
 
 
 def pytest_unconfigure() -> None:

@@ -37,7 +37,7 @@ AREAS = {
     "storage": "Pass data between stages as outputs; `stix artifacts ls` lists them.",
     "time": "Plans are made by price alone; leave the argument out.",
     "users": "One server has one user; leave the argument out.",
-    "volumes": "`stix volumes` makes, lists and deletes them; tasks name them by volumes=.",
+    "volumes": "sky.volumes.apply refuses what cannot be, and makes nothing then.",
     "workspaces": "One server is one workspace: STIX_URL or STIX_HOME names it.",
 }
 """What has no room yet, and what to use meanwhile."""

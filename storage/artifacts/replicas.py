@@ -9,23 +9,31 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from threading import Lock
 from typing import IO, TYPE_CHECKING, Self
 
 from stix.plan.egress import Egress
 from stix.plan.landing import dearness
 from stix.plan.regions import Place
 from stix.storage.artifacts.chunks import ordered
-from stix.storage.artifacts.garbage import Collected, Wish
+from stix.storage.artifacts.garbage import Wish
 from stix.storage.artifacts.manifest import Manifest
 from stix.storage.artifacts.member import Member, Silent
 from stix.storage.artifacts.reading import Reading, none_has
 from stix.storage.artifacts.restore import restore
+from stix.storage.artifacts.states import (
+    DAMAGED,
+    MENDED,
+    MISSING,
+    THERE,
+    UNREACHABLE,
+    WHOLE,
+    Checked,
+    Memory,
+    Swept,
+)
 from stix.storage.artifacts.store import ArtifactStore, Stored
 from stix.storage.artifacts.tars import write_tar
 from stix.storage.base import Corrupt, NotInStore, StorageError
@@ -34,50 +42,6 @@ if TYPE_CHECKING:
     from stix.config import ArtifactPlace
 
 log = logging.getLogger("stix.storage")
-
-REMEMBERED = 10_000
-THERE, WHOLE, MENDED, DAMAGED = "there", "whole", "mended", "damaged"
-MISSING, UNREACHABLE = "missing", "unreachable"
-
-
-@dataclass(frozen=True)
-class Swept:
-    """What a collection did in one store; ``problem`` is set where it did not end."""
-
-    url: str
-    collected: Collected | None
-    problem: StorageError | None = None
-
-
-@dataclass(frozen=True)
-class Checked:
-    """What an artifact is in one store, and what was wrong with it there.
-
-    Attributes:
-        state: ``whole``, ``mended``, ``damaged``, ``missing`` or ``unreachable``.
-    """
-
-    url: str
-    state: str
-    problem: str = ""
-
-
-class _Memory:
-    """Where artifacts were seen by this process."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._seen: OrderedDict[str, tuple[str, ...]] = OrderedDict()
-
-    def note(self, digest: str, url: str) -> None:
-        with self._lock:
-            known = self._seen.pop(digest, ())
-            self._seen[digest] = known if url in known else (*known, url)
-            while len(self._seen) > REMEMBERED:
-                self._seen.popitem(last=False)
-
-    def get(self, digest: str) -> tuple[str, ...]:
-        return self._seen.get(digest, ())
 
 
 class Replicas:
@@ -95,7 +59,7 @@ class Replicas:
         self.members = tuple(members)
         self.copies = copies
         self._here: Place | None = None
-        self._memory = _Memory()
+        self._memory = Memory()
 
     @classmethod
     def open(cls, places: Sequence[ArtifactPlace], copies: int = 1) -> Self:

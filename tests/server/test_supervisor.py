@@ -8,15 +8,26 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import psutil
 import pytest
 
 from stix.config import Config
-from tests.support.server import NewServer, ServerHome, eventually
+from tests.support.server import NewServer, ServerHome, eventually, make_home
 
 pytestmark = pytest.mark.server
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ServerHome]:
+    """A server for the tests after which it runs as before."""
+    made = ServerHome(make_home())
+    try:
+        yield made.start()
+    finally:
+        made.clean()
 
 
 def back(server: ServerHome, name: str, old: int) -> int:
@@ -52,16 +63,14 @@ def test_callers_wait_while_the_server_restarts(new_server: NewServer) -> None:
     assert back(server, "server", old) != old
 
 
-def test_postmaster_alone_killed(new_server: NewServer) -> None:
-    server = new_server()
+def test_postmaster_alone_killed(server: ServerHome) -> None:
     pid = server.pid("postgres")
     os.kill(pid, signal.SIGKILL)  # its children live on for a moment
     back(server, "postgres", pid)
     assert server.api("GET", "/runs") == []
 
 
-def test_a_second_supervisor_refuses(new_server: NewServer) -> None:
-    server = new_server()
+def test_a_second_supervisor_refuses(server: ServerHome) -> None:
     second = subprocess.run(
         [sys.executable, "-m", "stix.server", "--foreground"],
         env={**os.environ, "STIX_HOME": str(server.home)},
@@ -129,8 +138,7 @@ def connections(server: ServerHome) -> list[Any]:
     return found
 
 
-def test_nothing_listens_but_loopback(new_server: NewServer) -> None:
-    server = new_server()
+def test_nothing_listens_but_loopback(server: ServerHome) -> None:
     eventually(lambda: [c for c in connections(server) if c.raddr], hint="calls of the engine")
     found = connections(server)
     listening = {(c.laddr.ip, c.laddr.port) for c in found if c.status == psutil.CONN_LISTEN}

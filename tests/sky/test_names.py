@@ -221,7 +221,7 @@ NOT_YET = {
     "serve": {
         "services": " ".join(sorted(set(MODULES["serve"]) - {"SkyServiceSpec"})),
     },
-    "volumes": {"volumes": "Volume apply delete ls validate"},
+    "volumes": {"volumes": "validate"},
     "batch": {"batch": " ".join(sorted(MODULES["batch"]))},
 }
 

@@ -18,7 +18,7 @@ from stix.plan.regions import Place
 from stix.spec.folders.pack import pack
 from stix.storage.artifacts import ArtifactStore, Member, Replicas, Wish
 from stix.storage.artifacts.member import Patience
-from stix.storage.artifacts.replicas import DAMAGED, MENDED, MISSING, THERE, UNREACHABLE, WHOLE
+from stix.storage.artifacts.states import DAMAGED, MENDED, MISSING, THERE, UNREACHABLE, WHOLE
 from stix.storage.base import Corrupt, NotInStore, StorageError
 from stix.storage.registry import open_store
 from tests.storage.frail import files, grow_old

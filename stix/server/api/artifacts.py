@@ -18,7 +18,7 @@ from stix.server.api.system import Here
 from stix.server.context import Context
 from stix.server.lineage import Lineage
 from stix.storage.artifacts import Swept, Wish
-from stix.storage.artifacts.replicas import DAMAGED, MENDED, MISSING, THERE, WHOLE
+from stix.storage.artifacts.states import DAMAGED, MENDED, MISSING, THERE, WHOLE
 
 router = APIRouter()
 

@@ -12,6 +12,7 @@ import yaml
 from stix.clouds.errors import AuthError
 from stix.clouds.kubernetes.cloud import RIGHTS, KubernetesCloud
 from stix.clouds.kubernetes.settings import read_settings
+from stix.clouds.volumes import Attachment, VolumeWish
 from tests.support.kube.double import KubeDouble
 from tests.support.kube.wishes import wish
 
@@ -42,11 +43,15 @@ def test_what_check_asks_for_is_granted() -> None:
 
 async def test_the_rights_of_the_page_suffice(cloud: KubernetesCloud, kube: KubeDouble) -> None:
     things = ("pods", "pods/exec", "services", "events", "resourcequotas", "nodes", "secrets")
+    things += ("persistentvolumeclaims",)
     verbs = ("create", "get", "list", "patch", "update", "delete")
     everything = {f"{verb} {thing}" for verb in verbs for thing in things}
     given = granted()
     kube.do(lambda: kube.api.denied.update(everything - given["Role"] - given["ClusterRole"]))
-    nodes = await cloud.create(await wish(cloud, count=2, ports=("80",)))
+    options = {"access_mode": "ReadWriteMany"}
+    volume = VolumeWish("data", "k8s-pvc", "test", size_gib=1.0, config=options)
+    at = Attachment("/data", volume, (await cloud.create_volume(volume)).id)
+    nodes = await cloud.create(await wish(cloud, count=2, ports=("80",), volumes=(at,)))
     await cloud.open_ports([nodes[0].ref], ["81"])
     ready = await cloud.prepare(nodes[0])
     assert (await (await cloud.runner(ready)).run(["true"])).exit_code == 0
@@ -54,6 +59,8 @@ async def test_the_rights_of_the_page_suffice(cloud: KubernetesCloud, kube: Kube
     await cloud.quotas("test")
     await cloud.terminate([each.ref for each in nodes])
     await cloud.remove(await cloud.resources())
+    assert len(await cloud.volumes()) == 1
+    await cloud.delete_volume(volume)
     assert kube.remains() == []
 
 
