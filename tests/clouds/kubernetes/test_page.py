@@ -42,8 +42,8 @@ def test_what_check_asks_for_is_granted() -> None:
 
 
 async def test_the_rights_of_the_page_suffice(cloud: KubernetesCloud, kube: KubeDouble) -> None:
-    things = ("pods", "pods/exec", "services", "events", "resourcequotas", "nodes", "secrets")
-    things += ("persistentvolumeclaims",)
+    things = ["pods", "pods/exec", "services", "events", "resourcequotas", "nodes", "secrets"]
+    things += ["persistentvolumeclaims"]
     verbs = ("create", "get", "list", "patch", "update", "delete")
     everything = {f"{verb} {thing}" for verb in verbs for thing in things}
     given = granted()
