@@ -67,6 +67,14 @@ ROWS: list[tuple[str, list[Thing], Books, bool, str]] = [
     ("shared, nodes there", [disk(shared=True), node("n1", OWNED)], LIVING, False, "of this cloud"),
     ("shared, nodes to come", [disk(shared=True)], books(asked=frozenset("c")), False, "of this"),
     ("shared, idle", [disk(shared=True)], books(), True, "nothing uses it"),
+    ("a volume", [disk(tags={"stix-volume": "v"})], books(), False, "it is the volume v"),
+    (
+        "a volume that says it is of a run",
+        [disk(tags={"stix-volume": "v", "stix-run": "r"})],
+        books(over={"r": True}),
+        False,
+        "it is the volume v",
+    ),
     ("a disk of another home", [disk(tags={"stix-home": "o"})], books(), False, "another home"),
 ]
 
@@ -89,3 +97,8 @@ def test_alone_it_goes_by_age_and_home() -> None:
     assert [j.orphan for j in judge_alone(things, HOME, 3600, NOW)] == [True, False, False, False]
     assert [j.orphan for j in judge_alone([disk(shared=True)], HOME, 3600, NOW)] == [True]
     assert [j.orphan for j in judge_alone([node("a")], HOME, 8000, NOW)] == [False]
+
+
+def test_a_volume_with_a_name_is_kept_without_a_ledger_too() -> None:
+    [judged] = judge_alone([disk(tags={"stix-volume": "v"})], HOME, 60.0, NOW)
+    assert (judged.orphan, judged.why) == (False, "it is the volume v")
