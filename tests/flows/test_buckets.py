@@ -173,6 +173,26 @@ async def test_the_next_engine_finishes_what_a_dead_one_began(
 
 
 @pytest.mark.full
+async def test_a_run_waits_while_the_bucket_of_an_earlier_one_goes(
+    yard: Yard, store: S3Store, name: str, files: Path
+) -> None:
+    """Whoever removes it looks once more, and leaves it to the run that came meanwhile."""
+    text = pipeline(f"name: {name}, source: data, persistent: false, mode: COPY")
+    url = f"s3://{name}"
+    claim, _ = await yard.begun_elsewhere(text)
+    await yard.ledger.use_bucket(claim.fence, url, persistent=False)
+    await yard.ledger.add_bucket(claim.fence, url, "", made=True)
+    await yard.ledger.finish_run(claim.fence, "failed", None)
+    assert len(await yard.ledger.doom_buckets()) == 1
+    run_id = await yard.start(text)
+    while not await yard.ledger.spare_bucket(url):  # as who removes it looks, once
+        await asyncio.sleep(0.05)
+    ended = await yard.end(run_id)
+    assert "d/one" in text_of(yard, ended)
+    assert url not in names(store) and await yard.ledger.buckets() == []
+
+
+@pytest.mark.full
 async def test_a_bucket_that_somebody_removed_is_made_again(
     yard: Yard, store: S3Store, name: str, files: Path
 ) -> None:

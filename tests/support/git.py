@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -60,15 +60,15 @@ class Repository:
         return self.git("rev-parse", "HEAD")
 
 
-def repository(folder: Path, name: str = "code.git") -> Repository:
-    """An empty one, with the branch ``main``."""
+def repository(folder: Path, name: str = "code.git", more: Sequence[str] = ()) -> Repository:
+    """An empty one, with the branch ``main``; ``more``: options of ``git init``."""
     if shutil.which("git") is None:
         pytest.skip("no git: install git")
     work, bare = folder / "work", folder / "served" / name
     work.mkdir(parents=True)
     made = Repository(work, bare)
-    made.git("init", "-q", "-b", "main")
-    made.git("init", "-q", "--bare", "-b", "main", str(bare))
+    made.git("init", "-q", "-b", "main", *more)
+    made.git("init", "-q", "--bare", "-b", "main", *more, str(bare))
     return made
 
 

@@ -76,7 +76,7 @@ def fetch(
         hidden = tuple(value for value in (keys.token, keys.key) if value)
         git = _Git(program, folder, env, time.monotonic() + patience, source.url, hidden)
         found = _resolved(git, source)
-        length = "sha256" if len(found.commit) == 64 else "sha1"
+        length = "sha256" if found.width == 64 else "sha1"
         git.run("init", "-q", "--bare", "--template=", f"--object-format={length}", folder)
         commit = _fetched(git, found)
         with git.reading() as objects:
@@ -151,13 +151,23 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 @dataclass(frozen=True)
 class _Found:
-    """Where a reference leads; ``name`` is what the server calls it, empty for a commit."""
+    """Where a reference leads.
+
+    Attributes:
+        name: What the server calls it; empty for a commit.
+        digits: Of a whole name of a commit there; 0 where it is one.
+    """
 
     url: str
     commit: str
     name: str = ""
     branch: str = ""
     tag: str = ""
+    digits: int = 0
+
+    @property
+    def width(self) -> int:
+        return self.digits or len(self.commit)
 
 
 def _resolved(git: _Git, source: GitSource) -> _Found:
@@ -175,13 +185,13 @@ def _resolved(git: _Git, source: GitSource) -> _Found:
     for name, kind in kinds.items():
         if name in heads:
             return _Found(url, heads[name], name, **({kind: ref} if kind else {}))
-    if _SHORT.match(ref):
-        return _Found(url, ref)
-    known = [name.split("/", 2)[2] for name in _listed(git, url, "refs/heads/*", "refs/tags/*")]
+    others = _listed(git, url, "refs/heads/*", "refs/tags/*")
+    if _SHORT.match(ref) and others:
+        return _Found(url, ref, digits=len(next(iter(others.values()))))
+    known = [name.split("/", 2)[2] for name in others]
     hint = choose(ref, known) if known else "push to it, or name another repository"
-    raise GitError(
-        f"{url} has no branch, tag or commit {ref!r}.", fix=f"{hint[:1].upper()}{hint[1:]}."
-    )
+    hint = hint[:1].upper() + hint[1:]
+    raise GitError(f"{url} has no branch, tag or commit {ref!r}.", fix=hint)
 
 
 def _default(git: _Git, url: str) -> _Found:
@@ -210,10 +220,11 @@ def _fetched(git: _Git, found: _Found) -> str:
         try:
             git.run(*fetch, "--depth=1", "--", found.url, wanted)
             return git.run("rev-parse", "--verify", "FETCH_HEAD^{commit}").strip()
-        except GitError:
-            if found.name:
+        except GitError as error:
+            if found.name and "shallow" not in error.message:
                 raise
-    # Some servers give only what a branch or tag leads to, and none knows abbreviations.
+    # Some servers give only what a branch or tag leads to, plain files are given only as a whole,
+    # and nobody knows abbreviations.
     everything = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
     git.run(*fetch, "--", found.url, *everything)
     try:

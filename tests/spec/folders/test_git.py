@@ -7,7 +7,11 @@ import os
 import shutil
 import subprocess
 import tarfile
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +49,25 @@ def code(first: Repository, tmp_path: Path) -> Repository:
     shutil.copytree(first.folder, made.folder, symlinks=True)
     shutil.copytree(first.bare, made.bare)
     return made
+
+
+@contextmanager
+def web(folder: Path) -> Iterator[str]:
+    """A web server of the files in a folder, which knows nothing of git."""
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    served = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
+    thread = threading.Thread(target=served.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{served.server_port}"
+    finally:
+        served.shutdown()
+        served.server_close()
+        thread.join()
 
 
 @pytest.fixture
@@ -317,3 +340,17 @@ def test_no_value_of_a_secret_is_an_argument(
     seen = log.read_text()
     assert "ls-remote" in seen and "ssh-add -q -" in seen
     assert TOKEN not in seen and "w0rd" not in seen
+
+
+def test_a_repository_that_is_served_as_plain_files(code: Repository) -> None:
+    subprocess.run(["git", "update-server-info"], cwd=code.bare, check=True)
+    with web(code.bare.parent) as url:
+        found, tar = took(f"{url}/code.git", "v1")
+    assert found.tag == "v1" and tar == packed(code.folder)
+
+
+def test_a_repository_of_sha256(tmp_path: Path) -> None:
+    made = repository(tmp_path, more=["--object-format=sha256"])
+    commit = made.commit(a="1")
+    for ref in ("main", commit, commit[:10]):
+        assert took(made.bare.as_uri(), ref)[0].commit == commit
