@@ -152,7 +152,8 @@ async def rack(
 
 
 def pipeline(url: str, run: str, mode: str, **more: Any) -> str:
-    stage = {"run": run, "file_mounts": {"data": {"source": url, "mode": mode}}, **more}
+    mounts = {"data": {"source": url, "mode": mode}, **more.pop("mounts", {})}
+    stage = {"run": run, "file_mounts": mounts, **more}
     return json.dumps({"name": "mounted", "stages": {"main": stage}})
 
 
@@ -163,6 +164,7 @@ echo $STIX_NODE_RANK > data/own-$STIX_NODE_RANK
 echo more >> data/own-$STIX_NODE_RANK
 mv data/own-$STIX_NODE_RANK data/moved-$STIX_NODE_RANK
 head -c 200000 /dev/zero | tr '\\0' $STIX_NODE_RANK > data/same
+echo made > named/$STIX_NODE_RANK
 echo begun
 for i in $(seq 300); do ls data | grep -q later && break; sleep 0.2; done
 cat data/later
@@ -170,12 +172,15 @@ cat data/later
 
 
 async def test_two_hosts_work_in_one_bucket(rack: Rack) -> None:
-    """Read, write, append, rename; two writers of one file; what others add is seen."""
+    """Read, write, append, rename; two writers of one file; what others add is seen.
+
+    A second bucket is made for them, by its name.
+    """
     url = rack.bucket("both")
     rack.store.put(f"{url}/in", b"here\n")
-    run_id = await rack.yard.start(
-        pipeline(url, WORK, "MOUNT", num_nodes=2, resources={"infra": "ssh"})
-    )
+    more = {"named": {"name": "stix-by-name", "store": "s3", "mode": "MOUNT_CACHED"}}
+    text = pipeline(url, WORK, "MOUNT", num_nodes=2, resources={"infra": "ssh"}, mounts=more)
+    run_id = await rack.yard.start(text)
     await rack.begun(run_id)
     rack.store.put(f"{url}/later", b"seen by all\n")
     ended = await rack.ended(run_id)
@@ -186,6 +191,7 @@ async def test_two_hosts_work_in_one_bucket(rack: Rack) -> None:
     mounted = steps["mounts"]["result"]["mounted"]
     assert {one["rank"] for one in mounted} == {0, 1} and "tools/rclone-" in mounted[0]["program"]
     assert {one["rank"] for one in steps["flush"]["result"]["flushed"]} == {0, 1}
+    assert rack.text("s3://stix-by-name/1") == "made\n"
     log = rack.yard.workshop.runtime.config.attempt_logs(run_id, "main", 1)
     assert "seen by all" in (log / "run-0.log").read_text()
     assert rack.left() == []
