@@ -184,7 +184,8 @@ def _resolved(git: _Git, source: GitSource) -> _Found:
     heads = _listed(git, url, *kinds)
     for name, kind in kinds.items():
         if name in heads:
-            return _Found(url, heads[name], name, **({kind: ref} if kind else {}))
+            branch, tag = (ref if kind == word else "" for word in ("branch", "tag"))
+            return _Found(url, heads[name], name, branch, tag)
     others = _listed(git, url, "refs/heads/*", "refs/tags/*")
     if _SHORT.match(ref) and others:
         return _Found(url, ref, digits=len(next(iter(others.values()))))
