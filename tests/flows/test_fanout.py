@@ -228,3 +228,27 @@ async def test_a_bucket_is_copied_by_the_node(
     assert found == wanted
     came = [one for one in way.log if one.client == west.address and one.method == "GET"]
     assert sum(one.sent for one in came) == sum(map(len, files.values()))
+
+
+async def test_a_checkpoint_goes_to_the_store_from_its_node(
+    field: Yard, way: Relay, hosts: HostFarm, four: list[SshHost]
+) -> None:
+    """And comes back to the next attempt by the host's own request, where it was not kept."""
+    north = four[0]
+    run = (
+        "mkdir -p c; n=$(cat c/n 2>/dev/null || echo 0); echo $((n + 1)) > c/n; "
+        "test $n -ge 1 && cp c/n out || exit 75"
+    )
+    stage = {
+        "run": run,
+        "outputs": {"out": "out"},
+        "checkpoint": {"path": "c", "every": "1h"},
+        "resources": {"infra": "ssh/north"},
+        "recovery": {"user_error": {"retries": 2, "backoff": 0}},
+    }
+    ended = await field.run(json.dumps({"name": "kept", "stages": {"main": stage}}))
+    assert ended.state == "succeeded" and len(ended.attempts) == 2
+    written = [one for one in way.log if one.method == "PUT" and one.status == 200]
+    assert {one.client for one in written if "/chunks/" in one.path} == {north.address}
+    assert len(way.gets(north.address)) == 1
+    assert way.gets(f"{hosts.network}.1") == []

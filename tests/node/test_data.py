@@ -117,6 +117,7 @@ async def test_a_shared_input_is_the_one_copy_of_the_host(site: Site, tmp_path: 
     assert site.store.put_path(later).digest == digest
 
 
+@pytest.mark.full
 async def test_processes_at_once_and_a_kill_in_the_middle(site: Site, tmp_path: Path) -> None:
     """Whoever is killed leaves what it verified; the next one goes on, and nobody asks twice."""
     source = tmp_path / "source"
