@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -106,7 +107,8 @@ async def test_s3(on_s3: str, folder: Path) -> None:
 async def test_azure(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "az").mkdir()
     with azurite.serve(tmp_path / "az") as server:
-        said = AzOptions(**server.options()).text()
+        options: dict[str, Any] = dict(server.options())
+        said = AzOptions(**options).text()
         monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", str(said))
         store = open_store("az://mounted")
         assert isinstance(store, CanManageBuckets)
