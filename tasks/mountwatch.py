@@ -18,12 +18,15 @@ from stix.engine.runtime import Attempt
 from stix.remote.agent import AgentError
 from stix.remote.base import ConnectionLost, RemoteError
 from stix.storage.mounts import answers
-from stix.tasks.jobs import client_of, runner_of
+from stix.tasks.failures import StepFailed
+from stix.tasks.jobs import client_of, reach_again, runner_of
 from stix.tasks.mounts import Mount, all_mounts, log_of, mount_failed, said_by, trouble_in
 
 T = TypeVar("T")
 
 EVERY_S = 3.0
+SETTLE_S = 2.0
+"""Pause until a provider is asked for the node of a mount that ended."""
 
 
 async def beside_mounts(attempt: Attempt, work: Coroutine[Any, Any, T]) -> T:
@@ -44,9 +47,21 @@ async def beside_mounts(attempt: Attempt, work: Coroutine[Any, Any, T]) -> T:
         watch.cancel()
         await asyncio.gather(main, watch, return_exceptions=True)
     if main.cancelled():
-        ended = watch.result()
-        raise mount_failed(ended, await _last_words(ended))
+        raise await _verdict(watch.result())
     return main.result()
+
+
+async def _verdict(ended: Mount) -> StepFailed:
+    """What the end of a mount means: of the node, where a machine that goes down began with it.
+
+    Raises:
+        StepFailed: the node is gone.
+    """
+    words = await _last_words(ended)
+    await asyncio.sleep(SETTLE_S)
+    client = await client_of(ended.attempt, ended.node)
+    await reach_again(ended.attempt, ended.node, client, ConnectionLost("a mount ended"))
+    return mount_failed(ended, words)
 
 
 async def _first_end(mounts: list[Mount]) -> Mount:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from stix.clouds.base import CanChaos
 from stix.engine.runtime import Attempt
-from stix.recovery.events import SetupFailed, UserError
+from stix.recovery.events import Preempted, SetupFailed, UserError
 from stix.remote.agent import HostAgent
 from stix.remote.local import LocalRunner
 from stix.storage.base import CanManageBuckets, Store
@@ -210,6 +211,23 @@ class TestBlows:
         await eventually(lambda: not mounted(home(workshop)), "the keeper unmounts")
         await eventually(lambda: not servers(attempt), "nothing serves")
         await do(attempt, "release")
+
+    @pytest.mark.full
+    async def test_a_node_that_is_taken_is_no_fault_of_its_mount(
+        self, workshop: Workshop, store: Store
+    ) -> None:
+        run = "touch begun; sleep 600"
+        attempt = await begin(workshop, stage(bucket(store, "mount-taken"), run), "sync")
+        running = asyncio.create_task(do(attempt, "run"))
+        await eventually((work(attempt) / "begun").exists, "the command runs")
+        cloud = workshop.runtime.clouds.get("local")
+        assert isinstance(cloud, CanChaos)
+        await cloud.preempt(attempt.nodes[0].ref)
+        with pytest.raises(StepFailed) as caught:
+            await running
+        assert isinstance(caught.value.event, Preempted)
+        await do(attempt, "release")
+        assert not mounted(home(workshop)) and not servers(attempt)
 
     @pytest.mark.parametrize("name", [pytest.param("SIGKILL", marks=pytest.mark.full), "SIGSTOP"])
     async def test_a_mount_that_goes_fails_the_stage_and_holds_nobody(
