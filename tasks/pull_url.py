@@ -10,6 +10,7 @@ from stix.clouds.base import Node
 from stix.engine.runtime import Attempt
 from stix.remote.agent import AgentError
 from stix.storage.base import CanSign, Signed, StorageError, Store
+from stix.storage.registry import open_store
 from stix.storage.transfer import listing
 from stix.storage.transfer.entries import Entry
 from stix.tasks.hosts import agent_of, host_of
@@ -29,9 +30,11 @@ async def pull_url(attempt: Attempt, node: Node, url: str, target: str) -> Moved
         StorageError: Nothing is there, or it cannot be written on the node.
         ConnectionLost: The node does not answer; a next try goes on.
     """
+    if not isinstance(open_store(url), CanSign):
+        return None
     store, entries = await asyncio.to_thread(listing, url)
     host, runner = host_of(node), await runner_of(attempt, node)
-    if not isinstance(store, CanSign) or not entries:
+    if not entries:
         return None
     if store.scheme == "https" and not entries[0].size:
         return None  # the server does not tell the size beforehand

@@ -252,3 +252,19 @@ async def test_a_checkpoint_goes_to_the_store_from_its_node(
     assert {one.client for one in written if "/chunks/" in one.path} == {north.address}
     assert len(way.gets(north.address)) == 1
     assert way.gets(f"{hosts.network}.1") == []
+
+
+async def test_nodes_of_this_machine_share_what_lies_in_a_folder(yard: Yard) -> None:
+    """The store is a folder, which signs nothing: the engine fills the one copy."""
+    tell = 'printf \'{"links": %s, "mode": "%s"}\' $(stat -c "%h %a" $STIX_INPUT_D)'
+    stage = {
+        "run": f"{tell} > $STIX_RESULT",
+        "inputs": {"d": {"from": "make.d", "shared": True}},
+    }
+    make = {"run": "echo data > d", "outputs": {"d": "d"}}
+    ended = await yard.run(
+        json.dumps({"name": "near", "stages": {"make": make, "one": stage, "two": stage}})
+    )
+    assert ended.state == "succeeded", ended.message
+    found = [ended.stages[key].result for key in ("one", "two")]
+    assert all(one["mode"] == "444" and one["links"] >= 2 for one in found)

@@ -126,7 +126,7 @@ class Cache:
                 if old and info.st_nlink == 1 and not path.endswith((".list", ".done")):
                     total -= info.st_blocks * 512
                     self._drop(path)
-            for name in ("manifests", "objects"):
+            for name in ("manifests", "objects", "incoming", "place"):
                 self._trim_folder(os.path.join(self.root, name), now)
 
     def _drop(self, path: str) -> None:
