@@ -81,6 +81,7 @@ while goes_on(freed > 0):
         raise
     except StorageError:
         late += 1
+    time.sleep(0.1)
 print(json.dumps({"freed": freed, "late": late}))
 """
 )
@@ -112,7 +113,7 @@ def race(folder: Path, url: str, options: dict[str, str]) -> list[dict[str, int]
         "STORE_OPTIONS": json.dumps(options),
         "TIMING": json.dumps([timing.fresh_s, timing.hold_s, timing.sweep_s]),
     }
-    times = [str(timing.grace_s + 3 * timing.fresh_s), str(MOST)]
+    times = [str(timing.grace_s + 2 * timing.fresh_s), str(MOST)]
     commands = [
         [program, url, str(roots), me, *times]
         for me, program in (("1", WRITER), ("2", WRITER), ("3", COLLECTOR))
