@@ -31,6 +31,8 @@ ABILITIES = {
     "conditions": "CanPutIfMatch",
     "buckets": "CanManageBuckets",
     "lend": "CanLend",
+    "sign": "CanSign",
+    "signed put": "CanSignPut",
     "mount": "CanMount",
     "copy inside": "CanCopyInside",
 }
