@@ -8,10 +8,12 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from stix.spec.folders.ignore import Rule, parse
-from stix.spec.folders.trees import bad_name
 from stix.storage.base import StorageError
+
+if TYPE_CHECKING:
+    from stix.spec.folders.ignore import Rule
 
 PIECE = 8 * 2**20
 """Bytes of one request; larger files are copied by pieces, several at once."""
@@ -78,8 +80,13 @@ class Wanted:
     """Which names are copied, by the patterns of a call."""
 
     def __init__(self, include: Sequence[str], exclude: Sequence[str]) -> None:
-        self._include = parse("\n".join(include).encode()) if include else None
-        self._exclude = parse("\n".join(exclude).encode())
+        self._include: Sequence[Rule] | None = None
+        self._exclude: Sequence[Rule] = ()
+        if include or exclude:  # else a copy of one file is spared what this loads
+            from stix.spec.folders.ignore import parse
+
+            self._include = parse("\n".join(include).encode()) if include else None
+            self._exclude = parse("\n".join(exclude).encode())
 
     def __call__(self, name: str) -> bool:
         if self._exclude and _matches(name, self._exclude):
@@ -107,6 +114,8 @@ def check_names(names: Iterable[str], url: str) -> None:
     Raises:
         StorageError: A name cannot be that of a file.
     """
+    from stix.spec.folders.trees import bad_name
+
     for name in names:
         reason = bad_name(name) if name else None
         if reason is not None:

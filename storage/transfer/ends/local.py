@@ -7,14 +7,17 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
-from stix.spec.folders.ignore import Ignore
 from stix.storage.base import NotInStore, StorageError, Store
 from stix.storage.transfer.ends.base import Data, Writer, changed
 from stix.storage.transfer.ends.landing import DISK, landing, part_of
 from stix.storage.transfer.entries import Entry, same_time
 
-_Folder = tuple[str, str, Ignore | None, frozenset[tuple[int, int]]]
+if TYPE_CHECKING:
+    from stix.spec.folders.ignore import Ignore
+
+_Folder: TypeAlias = "tuple[str, str, Ignore | None, frozenset[tuple[int, int]]]"
 
 
 class LocalEnd:
@@ -64,7 +67,7 @@ class LocalEnd:
         if not self.exists():
             return
         status = os.stat(self._root)
-        ignore = Ignore(Path(self._root)) if self._ignore else None
+        ignore = self._rules()
         above = frozenset([(status.st_dev, status.st_ino)])
         todo: list[_Folder] = [(self._root, "", ignore, above)]
         self._folders = []
@@ -82,6 +85,13 @@ class LocalEnd:
                         todo += self._enter(item, name, rules, above)
                     elif item.is_file():  # a link that leads nowhere, a pipe or a socket is not
                         yield _entry(name, item.stat())
+
+    def _rules(self) -> Ignore | None:
+        if not self._ignore:
+            return None
+        from stix.spec.folders.ignore import Ignore
+
+        return Ignore(Path(self._root))
 
     def _enter(
         self,
