@@ -18,9 +18,13 @@ from pathlib import Path
 PROGRAMS = {
     "dockerd": "docker.io",
     "fusermount3": "fuse3",
+    "git": "git",
+    "losetup": "mount",
+    "mkfs.ext4": "e2fsprogs",
     "sshd": "openssh-server",
     "slurmctld": "slurm-wlm",
     "slurmd": "slurm-wlm",
+    "ssh-agent": "openssh-client",
     "ssh-keygen": "openssh-client",
     "kubectl": "kubernetes-client",
     "ip": "iproute2",
