@@ -30,13 +30,13 @@ def test_a_report_for_people(tmp_path: Path) -> None:
     assert done.returncode == 1
     head, *lines = done.stdout.splitlines()
     assert head.startswith("file.yaml: 16 keys: ")
-    assert "5 used, 5 mapped, 6 refused" in head
+    assert "8 used, 5 mapped, 3 refused" in head
     shown = {line.split()[1]: line for line in lines[1:]}
     assert "accelerators" in shown["resources.gpus"]
     assert "there is no queue by priority" in shown["resources.priority"]
     assert "--secret HF" in shown["secrets"]
     assert shown["file_mounts./data"].split() == ["8", "file_mounts./data", "used"]
-    assert "mode MOUNT does not act" in shown["file_mounts./out"]
+    assert shown["file_mounts./out.mode"].split() == ["9", "file_mounts./out.mode", "used"]
     # Told once: neither what lies below a refused key, nor the same as a message.
     assert "service.readiness_probe" not in shown
     assert "priority" not in done.stderr
@@ -53,7 +53,6 @@ def test_a_report_for_programs(tmp_path: Path) -> None:
     assert answer["ok"] is False
     assert {p["path"] for p in answer["problems"]} == {
         "resources.priority",
-        "file_mounts./out.mode",
         "service",
     }
     rows = {row["path"]: row for row in answer["report"]}
@@ -111,14 +110,14 @@ def test_a_wrong_file_has_problems_and_a_report(tmp_path: Path) -> None:
 def test_a_python_file(tmp_path: Path) -> None:
     (tmp_path / "file.py").write_text(
         "import stix\npipeline = stix.Pipeline(name='one')\n"
-        "pipeline.add('a', stix.Task(run='x', volumes={'/d': 'v'}))\n"
+        "pipeline.add('a', stix.Task(run='x', service={'readiness_probe': '/'}))\n"
     )
     command = ("validate", "file.py", "--report", "-o", "json")
     done = stix(*command, home=tmp_path / "home", cwd=tmp_path)
     assert done.returncode == 1
     (answer,) = json.loads(done.stdout)
     rows = {row["path"]: row["status"] for row in answer["report"]}
-    assert rows["stages.a.volumes"] == "refused"
+    assert rows["stages.a.service"] == "refused"
     assert rows["stages.a.run"] == "used"
 
 

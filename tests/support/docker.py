@@ -136,9 +136,11 @@ def _docker(folder: Path) -> tuple[list[str], Mapping[str, str]]:
         _which("dockerd"), "--data-root", str(folder / "data"), "--exec-root", str(folder / "exec"),
         "-H", f"unix://{folder}/engine.sock", "--pidfile", str(folder / "pid"),
         "--bridge=none", "--iptables=false", "--ip-forward=false",
-        f"--default-ulimit=nofile={FILES}:{FILES}", "--config-file", str(folder / "none.json"),
+        f"--default-ulimit=nofile={FILES}:{FILES}", "--config-file", str(folder / "daemon.json"),
     ]  # fmt: skip
-    (folder / "none.json").write_text("{}")
+    # Each home has a network of its own, which is kept: by itself the engine has room for thirty.
+    pools = {"default-address-pools": [{"base": "10.201.0.0/16", "size": 26}]}
+    (folder / "daemon.json").write_text(json.dumps(pools))
     return command, {}
 
 
