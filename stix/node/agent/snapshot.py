@@ -13,7 +13,7 @@ import os
 import stat
 import time
 
-from . import files
+from . import copying, files
 from .errors import AgentError
 
 TYPE_CHECKING = False  # typing costs 3 ms of start time
@@ -22,11 +22,9 @@ if TYPE_CHECKING:
 
     Seen = Dict[str, Tuple[int, ...]]
 
-PIECE = 1 << 20
 PAUSE_S = 0.1
 GRAIN_S = 0.05
 """Times of files are coarser than writes: what was touched so recently may be changing still."""
-FICLONE = 0x40049409  # linux/fs.h
 
 
 def snapshot(request: dict[str, Any]) -> dict[str, Any]:
@@ -107,30 +105,12 @@ def _copy(path: str, target: str) -> None:
         # A link, a pipe or a device may have come in its place: neither followed nor waited for.
         out = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
-            if not _cloned(into, out):
-                _pour(into, out)
+            copying.fill(into, out)
         finally:
             os.close(out)
         os.fchmod(into, stat.S_IMODE(mode))
     finally:
         os.close(into)
-
-
-def _cloned(into: int, out: int) -> bool:
-    """Share the blocks, where the file system can (btrfs, XFS): nothing is written twice."""
-    try:
-        fcntl.ioctl(into, FICLONE, out)
-    except OSError:
-        return False
-    return True
-
-
-def _pour(into: int, out: int) -> None:
-    while True:
-        data = os.read(out, PIECE)
-        if not data:
-            return
-        files.write_all(into, data)
 
 
 def _scan(folder: str) -> Seen:

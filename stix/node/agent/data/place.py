@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 
-from .. import files, mounts
+from .. import copying, files, mounts
 from .cache import Cache, Lock, key_of
 
 TYPE_CHECKING = False  # typing costs 3 ms of start time
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
 
     Entry = Dict[str, Any]
 
-FICLONE = 0x40049409  # linux/fs.h
-PIECE = 1 << 20
 RESERVE = 1 << 30
 """Bytes that a copy which is kept leaves free on the disk."""
 
@@ -131,46 +128,13 @@ def copy(source: str, path: str, mode: int) -> int:
     try:
         into = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode | 0o200)
         try:
-            written = 0 if _cloned(into, out) else _pour(into, out)
+            written = copying.fill(into, out)
             os.fchmod(into, mode)
             return written
         finally:
             os.close(into)
     finally:
         os.close(out)
-
-
-def _cloned(into: int, out: int) -> bool:
-    try:
-        fcntl.ioctl(into, FICLONE, out)
-    except OSError:
-        return False
-    return True
-
-
-def _pour(into: int, out: int) -> int:
-    total = 0
-    while True:
-        try:
-            moved = os.sendfile(into, out, total, 1 << 30)
-        except OSError:
-            if total:
-                raise
-            return _pump(into, out)
-        if not moved:
-            return total
-        total += moved
-
-
-def _pump(into: int, out: int) -> int:
-    """Where the system does not copy between files."""
-    total = 0
-    while True:
-        data = os.read(out, PIECE)
-        if not data:
-            return total
-        files.write_all(into, data)
-        total += len(data)
 
 
 def _swap(new: str, target: str, old: str) -> None:
