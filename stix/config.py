@@ -65,13 +65,7 @@ _SECRET = re.compile(
     re.IGNORECASE,
 )
 _CLOUDS = "stix.clouds"
-_WORDS = {
-    int: "a number",
-    float: "a number",
-    dict: "a map",
-    bool: "true or false",
-    list: "a list",
-}
+_WORDS = {int: "a number", float: "a number", dict: "a map", bool: "true or false", list: "a list"}
 _AT_LEAST_ONE = frozenset({"server.engines", "artifacts.copies"})
 _REPLICA: Mapping[str, tuple[type, ...]] = {
     key: _SCHEMA["artifacts"][key] for key in ("url", "endpoint_url", "profile", "place")
@@ -308,13 +302,38 @@ def _block(path: Path, document: Document, name: str) -> dict[str, Any]:
         if key not in known:
             raise _unknown(at(name, key), key, list(known), f"{name}.")
         _check(at(name, key), f"{name}.{key}", value, known[key])
+    if name == "artifacts":
+        _check_stores(at, block)
+    if name == "buckets" and block.get("store"):
+        _check_bucket_store(at(name, "store"), block["store"])
+    return dict(block)
+
+
+def _check_stores(at: Callable[..., str], block: Mapping[str, Any]) -> None:
+    """Each store once, and no more copies than stores."""
     urls = [block.get("url")]
     for number, one in enumerate(block.get("replicas", ())):
         urls.append(_checked_replica(at, number, one))
         if urls[-1] in urls[:-1]:
             where = at("artifacts", "replicas", number)
             raise ConfigError(f"{where}: the store {urls[-1]} is there twice", fix="remove one")
-    return dict(block)
+    copies = block.get("copies", 1)
+    if copies > len(urls):
+        raise ConfigError(
+            f"{at('artifacts', 'copies')}: {copies} copies need as many stores, not {len(urls)}",
+            fix="name more stores in artifacts.replicas, or ask for fewer copies",
+        )
+
+
+def _check_bucket_store(at: str, store: str) -> None:
+    from stix.spec.buckets import SCHEMES  # the model of the file is heavy, and asked for here only
+
+    known = [word for word in SCHEMES if word != "HF"]  # whose buckets are not made
+    if store.upper() not in known:
+        raise ConfigError(
+            f"{at}: `buckets.store` is no store of buckets: {store}",
+            fix=f"write one of {', '.join(known)}",
+        )
 
 
 def _checked_replica(at: Callable[..., str], number: int, one: Any) -> str:
@@ -325,7 +344,7 @@ def _checked_replica(at: Callable[..., str], number: int, one: Any) -> str:
         return one
     if not isinstance(one, dict) or not one.get("url"):
         raise ConfigError(
-            f"{where}: `{name}` must be a URL, or a map with a `url`, not {one!r}",
+            f"{where}: `{name}` must be a URL, or a map with a `url`",
             fix="write `- gs://bucket/prefix`, or `- {url: ..., place: gcp/us-central1}`",
         )
     for key, value in one.items():

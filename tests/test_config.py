@@ -221,3 +221,18 @@ def test_a_wrong_store_of_artifacts_is_named(
 def test_at_least_one_copy(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"artifacts\.copies.*at least 1"):
         load(tmp_path, "artifacts: {copies: 0}\n")
+
+
+def test_no_more_copies_than_stores(tmp_path: Path) -> None:
+    text = "artifacts:\n  replicas: [gs://c]\n  copies: "
+    assert load(tmp_path, f"{text}2\n").artifact_copies == 2
+    with pytest.raises(ConfigError, match=r"config\.yaml:3: 3 copies need as many stores, not 2"):
+        load(tmp_path, f"{text}3\n")
+
+
+@pytest.mark.parametrize("store", ["nonsense", "hf", "VOLUME"])
+def test_a_store_whose_buckets_are_not_made(tmp_path: Path, store: str) -> None:
+    with pytest.raises(ConfigError, match=r"config\.yaml:1: `buckets\.store`") as refused:
+        load(tmp_path, f"buckets: {{store: {store}}}\n")
+    assert "GCS" in refused.value.fix
+    assert load(tmp_path, "buckets: {store: gcs}\n").bucket_store == "GCS"
